@@ -1,0 +1,1 @@
+//! The embedded STOMP broker engine, synchronous and free of IO.

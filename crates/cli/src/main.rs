@@ -1,0 +1,2 @@
+//! The stompbox command line.
+fn main() {}

@@ -1,0 +1,1 @@
+//! The async STOMP client for TCP and WebSocket, over tokio.

@@ -1,0 +1,1 @@
+//! The Stompbox front: TCP and WebSocket listeners, pages and the broker engine.

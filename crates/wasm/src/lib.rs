@@ -1,0 +1,1 @@
+//! The STOMP client session for JavaScript hosts.
