@@ -64,10 +64,15 @@ impl Escapes {
     }
 
     /// Undoes the escapes of a name or value that the decoder has already found well-formed.
+    #[inline]
     pub(crate) fn unescape(self, text: &str) -> Cow<'_, str> {
         if self == Self::None || !text.contains('\\') {
             return Cow::Borrowed(text);
         }
+        self.unescape_slowly(text)
+    }
+
+    fn unescape_slowly(self, text: &str) -> Cow<'_, str> {
         let mut plain = String::with_capacity(text.len());
         let mut rest = text;
         while let Some(at) = rest.find('\\') {

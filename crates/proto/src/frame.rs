@@ -70,11 +70,13 @@ impl<'a> FrameRef<'a> {
         }
     }
 
+    #[inline]
     fn name(&self, line: &Line) -> Cow<'a, str> {
         self.escapes
             .unescape(&self.head[line.name as usize..line.name_end as usize])
     }
 
+    #[inline]
     fn value(&self, line: &Line) -> Cow<'a, str> {
         self.escapes
             .unescape(&self.head[line.value as usize..line.value_end as usize])
