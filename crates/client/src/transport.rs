@@ -1,0 +1,240 @@
+//! The two ways of moving frames: a TCP stream, and the messages of a WebSocket.
+//!
+//! The client and the server's front share them. Programs that only use the client need nothing of
+//! this.
+
+use std::{collections::VecDeque, future::poll_fn, io, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{
+    SinkExt as _, StreamExt as _,
+    stream::{SplitSink, SplitStream},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    net::{
+        TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    time,
+};
+use tokio_websockets::{CloseCode, Error, Message, WebSocketStream};
+
+/// Why a connection is closed; a WebSocket has a code for each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Close {
+    /// After `DISCONNECT`, or because the client went.
+    Normal,
+    /// The client broke the protocol.
+    Protocol,
+    /// The client may not, or was too slow.
+    Policy,
+    /// A frame was beyond a limit.
+    TooBig,
+    /// The server stops.
+    GoingAway,
+}
+
+/// What came of a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incoming {
+    /// Bytes were added to the buffer.
+    Bytes,
+    /// The client has closed its end.
+    End,
+    /// The client sent a message beyond the limit.
+    TooBig,
+}
+
+/// The receiving half. Dropping a `read` before it is done loses nothing.
+pub trait Reader: Send {
+    /// Waits for bytes and adds them to `into`.
+    fn read(&mut self, into: &mut BytesMut) -> impl Future<Output = io::Result<Incoming>> + Send;
+}
+
+/// The sending half. Dropping a `flush` before it is done loses nothing.
+pub trait Writer: Send {
+    /// Takes one whole frame; `text`: it is known to be UTF-8.
+    fn queue(&mut self, frame: Bytes, text: bool);
+    /// Bytes that are taken and not yet sent.
+    fn pending(&self) -> usize;
+    /// Sends all that is taken.
+    fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+    /// Ends the connection after what was flushed.
+    fn close(&mut self, close: Close, reason: &str) -> impl Future<Output = ()> + Send;
+}
+
+/// How long to go on reading from a client that was told to go, so that its kernel hands it our
+/// last bytes instead of a reset (1.2, "Connection Lingering").
+const LINGER: Duration = Duration::from_millis(500);
+
+/// The receiving half of a TCP stream.
+#[derive(Debug)]
+pub struct TcpReader(OwnedReadHalf);
+
+/// The sending half of a TCP stream.
+#[derive(Debug)]
+pub struct TcpWriter {
+    half: OwnedWriteHalf,
+    buffer: BytesMut,
+}
+
+/// Both halves of a TCP stream.
+pub fn tcp(stream: TcpStream) -> (TcpReader, TcpWriter) {
+    let (read, write) = stream.into_split();
+    (
+        TcpReader(read),
+        TcpWriter {
+            half: write,
+            buffer: BytesMut::new(),
+        },
+    )
+}
+
+impl Reader for TcpReader {
+    async fn read(&mut self, into: &mut BytesMut) -> io::Result<Incoming> {
+        into.reserve(16 * 1024);
+        match self.0.read_buf(into).await? {
+            0 => Ok(Incoming::End),
+            _ => Ok(Incoming::Bytes),
+        }
+    }
+}
+
+impl Writer for TcpWriter {
+    fn queue(&mut self, frame: Bytes, _: bool) {
+        self.buffer.extend_from_slice(&frame);
+    }
+
+    fn pending(&self) -> usize {
+        self.buffer.len()
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        while !self.buffer.is_empty() {
+            self.half.write_buf(&mut self.buffer).await?;
+        }
+        Ok(())
+    }
+
+    async fn close(&mut self, _: Close, _: &str) {
+        // The peer may have gone; there is nobody to tell.
+        let _ = self.half.shutdown().await;
+    }
+}
+
+/// Reads on until the client closes its end, for a short while.
+pub async fn linger(reader: &mut impl Reader) {
+    let drain = async {
+        let mut scrap = BytesMut::new();
+        while let Ok(Incoming::Bytes) = reader.read(&mut scrap).await {
+            scrap.clear();
+        }
+    };
+    let _ = time::timeout(LINGER, drain).await;
+}
+
+type Socket<S> = WebSocketStream<S>;
+
+/// The receiving half of a WebSocket: the payloads of its messages, joined.
+#[derive(Debug)]
+pub struct WebSocketReader<S>(SplitStream<Socket<S>>);
+
+/// The sending half of a WebSocket: a message for each frame, text if the frame is UTF-8.
+#[derive(Debug)]
+pub struct WebSocketWriter<S> {
+    half: SplitSink<Socket<S>, Message>,
+    queue: VecDeque<Message>,
+    pending: usize,
+    /// Whether messages were given to the socket since it was last flushed.
+    dirty: bool,
+}
+
+/// Both halves of a WebSocket.
+pub fn websocket<S>(socket: Socket<S>) -> (WebSocketReader<S>, WebSocketWriter<S>)
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (half, stream) = socket.split();
+    let writer = WebSocketWriter {
+        half,
+        queue: VecDeque::new(),
+        pending: 0,
+        dirty: false,
+    };
+    (WebSocketReader(stream), writer)
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reader for WebSocketReader<S> {
+    async fn read(&mut self, into: &mut BytesMut) -> io::Result<Incoming> {
+        match self.0.next().await {
+            None => Ok(Incoming::End),
+            Some(Ok(message)) if message.is_close() => Ok(Incoming::End),
+            Some(Ok(message)) => {
+                // Pings are answered by the socket; any sign of life counts for heart-beats.
+                if message.is_text() || message.is_binary() {
+                    into.extend_from_slice(message.as_payload());
+                }
+                Ok(Incoming::Bytes)
+            }
+            Some(Err(Error::PayloadTooLong { .. })) => Ok(Incoming::TooBig),
+            Some(Err(Error::Io(error))) => Err(error),
+            Some(Err(error)) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Writer for WebSocketWriter<S> {
+    fn queue(&mut self, frame: Bytes, text: bool) {
+        self.pending += frame.len();
+        let text = text || std::str::from_utf8(&frame).is_ok();
+        self.queue.push_back(if text {
+            Message::text(tokio_websockets::Payload::from(frame))
+        } else {
+            Message::binary(frame)
+        });
+    }
+
+    fn pending(&self) -> usize {
+        self.pending
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        while !self.queue.is_empty() {
+            // Only a sink that is ready gets the message, so that none is lost half-way.
+            poll_fn(|cx| self.half.poll_ready_unpin(cx))
+                .await
+                .map_err(io::Error::other)?;
+            if let Some(message) = self.queue.pop_front() {
+                self.half
+                    .start_send_unpin(message)
+                    .map_err(io::Error::other)?;
+                self.dirty = true;
+            }
+        }
+        if self.dirty {
+            self.half.flush().await.map_err(io::Error::other)?;
+            self.dirty = false;
+        }
+        self.pending = 0;
+        Ok(())
+    }
+
+    async fn close(&mut self, close: Close, reason: &str) {
+        let code = match close {
+            Close::Normal => CloseCode::NORMAL_CLOSURE,
+            Close::Protocol => CloseCode::PROTOCOL_ERROR,
+            Close::Policy => CloseCode::POLICY_VIOLATION,
+            Close::TooBig => CloseCode::MESSAGE_TOO_BIG,
+            Close::GoingAway => CloseCode::GOING_AWAY,
+        };
+        // A close frame has room for 123 bytes.
+        let mut end = reason.len().min(123);
+        while !reason.is_char_boundary(end) {
+            end -= 1;
+        }
+        let message = Message::close(Some(code), &reason[..end]);
+        let _ = self.half.send(message).await;
+        let _ = self.half.flush().await;
+    }
+}

@@ -1,0 +1,223 @@
+//! HTTP: the pages, and the upgrade to a WebSocket.
+
+use std::{convert::Infallible, sync::Arc};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use sha1_smol::Sha1;
+use stompbox::transport;
+use stompbox_proto::Version;
+use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
+use tokio_websockets::{Config, Limits, ServerBuilder};
+use tracing::debug;
+
+use crate::{assets, connection, connection::Shared, origin};
+
+/// Paths that take a WebSocket; `/stomp/websocket` is where SockJS clients of other servers look.
+const WEBSOCKET_PATHS: [&str; 4] = ["/stomp", "/stomp/websocket", "/ws", "/"];
+
+/// RFC 6455, section 1.3.
+const HANDSHAKE_ID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/// Serves one connection. The permit is given back when it ends, as a WebSocket too.
+pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    let permit = Arc::new(permit);
+    let mut stopping = shared.stopping.clone();
+    let timeout = shared.config.connect_timeout;
+    let service = service_fn(move |request| {
+        let (shared, permit) = (Arc::clone(&shared), Arc::clone(&permit));
+        async move { Ok::<_, Infallible>(respond(shared, permit, request)) }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(timeout)
+        .max_buf_size(64 * 1024)
+        .serve_connection(TokioIo::new(stream), service)
+        .with_upgrades();
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = &mut connection => result,
+        () = connection::stopped(&mut stopping) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        debug!(%error, "HTTP connection failed");
+    }
+}
+
+fn respond(
+    shared: Arc<Shared>,
+    permit: Arc<OwnedSemaphorePermit>,
+    request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    if is_upgrade(request.headers()) {
+        return upgrade(shared, permit, request);
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut response = text(
+            StatusCode::METHOD_NOT_ALLOWED,
+            "Only GET and HEAD work here.\n",
+        );
+        response
+            .headers_mut()
+            .insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let path = request.uri().path();
+    if path == "/healthz" {
+        return text(StatusCode::OK, "ok\n");
+    }
+    if let Some(mut response) = assets::get(path) {
+        let known = request.headers().get(header::IF_NONE_MATCH);
+        if known.is_some() && known == response.headers().get(header::ETAG) {
+            *response.status_mut() = StatusCode::NOT_MODIFIED;
+            *response.body_mut() = Full::default();
+        }
+        return response;
+    }
+    if WEBSOCKET_PATHS.contains(&path) {
+        return text(
+            StatusCode::UPGRADE_REQUIRED,
+            "STOMP over WebSocket is here: ws://HOST/stomp\n",
+        );
+    }
+    text(StatusCode::NOT_FOUND, "There is nothing here.\n")
+}
+
+fn is_upgrade(headers: &HeaderMap) -> bool {
+    let upgrade = headers
+        .get(header::UPGRADE)
+        .and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket"))
+}
+
+fn upgrade(
+    shared: Arc<Shared>,
+    permit: Arc<OwnedSemaphorePermit>,
+    mut request: Request<Incoming>,
+) -> Response<Full<Bytes>> {
+    if !WEBSOCKET_PATHS.contains(&request.uri().path()) {
+        return text(
+            StatusCode::NOT_FOUND,
+            "STOMP over WebSocket is at /stomp.\n",
+        );
+    }
+    if !origin::is_allowed(request.headers(), &shared.config.allowed_origins) {
+        let origin = request
+            .headers()
+            .get(header::ORIGIN)
+            .map(HeaderValue::as_bytes);
+        let origin = String::from_utf8_lossy(origin.unwrap_or_default());
+        return text(
+            StatusCode::FORBIDDEN,
+            &format!(
+                "Pages of the origin {origin} may not connect. The option --allow-origin permits it.\n"
+            ),
+        );
+    }
+    let headers = request.headers();
+    if headers
+        .get(header::SEC_WEBSOCKET_VERSION)
+        .map(HeaderValue::as_bytes)
+        != Some(b"13")
+    {
+        let mut response = text(
+            StatusCode::UPGRADE_REQUIRED,
+            "WebSocket version 13 is needed.\n",
+        );
+        let version = HeaderValue::from_static("13");
+        response
+            .headers_mut()
+            .insert(header::SEC_WEBSOCKET_VERSION, version);
+        return response;
+    }
+    let Some(key) = headers
+        .get(header::SEC_WEBSOCKET_KEY)
+        .filter(|_| *request.method() == Method::GET)
+    else {
+        return text(
+            StatusCode::BAD_REQUEST,
+            "A WebSocket starts with GET and Sec-WebSocket-Key.\n",
+        );
+    };
+    let accept = accept_key(key.as_bytes());
+    let subprotocol = highest_subprotocol(headers);
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let answer = response.headers_mut();
+    answer.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    answer.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
+    if let Ok(accept) = HeaderValue::from_str(&accept) {
+        answer.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(version) = subprotocol {
+        let name = HeaderValue::from_static(version.subprotocol());
+        answer.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
+    }
+    let upgraded = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        match upgraded.await {
+            Ok(stream) => run_websocket(shared, stream, subprotocol).await,
+            Err(error) => debug!(%error, "upgrade failed"),
+        }
+        drop(permit);
+    });
+    response
+}
+
+async fn run_websocket(shared: Arc<Shared>, stream: Upgraded, subprotocol: Option<Version>) {
+    let limits = &shared.config.limits;
+    // Frames may share a message, but one that is longer than any frame is none of ours.
+    let longest = limits.head + limits.body + 1;
+    let socket = ServerBuilder::new()
+        .config(Config::default().frame_size(1 << 20))
+        .limits(Limits::default().max_payload_len(Some(longest)))
+        .serve(TokioIo::new(stream));
+    let (reader, writer) = transport::websocket(socket);
+    connection::serve(shared, reader, writer, subprotocol).await;
+}
+
+fn accept_key(key: &[u8]) -> String {
+    let mut hash = Sha1::new();
+    hash.update(key);
+    hash.update(HANDSHAKE_ID);
+    BASE64_STANDARD.encode(hash.digest().bytes())
+}
+
+/// The highest STOMP version among the sub-protocols that the client offers.
+fn highest_subprotocol(headers: &HeaderMap) -> Option<Version> {
+    headers
+        .get_all(header::SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| Version::from_subprotocol(name.trim()))
+        .max()
+}
+
+fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/plain; charset=utf-8");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accept_key_is_that_of_the_rfc() {
+        assert_eq!(
+            accept_key(b"dGhlIHNhbXBsZSBub25jZQ=="),
+            "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+        );
+    }
+}

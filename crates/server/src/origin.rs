@@ -1,0 +1,80 @@
+//! Which web pages may open a WebSocket.
+
+use http::{HeaderMap, header};
+
+/// Whether a request with these headers may be upgraded. Programs send no `Origin`; a page's must
+/// be of the host it connects to, or be listed.
+pub(crate) fn is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    let Some(origin) = origins.next() else {
+        return true;
+    };
+    if origins.next().is_some() {
+        return false;
+    }
+    if allowed.iter().any(|own| own == "*") {
+        return true;
+    }
+    let Ok(origin) = origin.to_str() else {
+        return false;
+    };
+    if allowed.iter().any(|own| own.eq_ignore_ascii_case(origin)) {
+        return true;
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    // This listener speaks plain HTTP; TLS in front of it keeps the host but not the scheme.
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
+    match (authority, host) {
+        (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(origin: &str, host: &str, allowed: &[&str]) -> bool {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, host.parse().unwrap());
+        if !origin.is_empty() {
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+        }
+        let allowed: Vec<String> = allowed.iter().map(|s| (*s).to_owned()).collect();
+        is_allowed(&headers, &allowed)
+    }
+
+    #[test]
+    fn same_origin_and_listed_origins_pass() {
+        assert!(check("", "localhost:61614", &[]));
+        assert!(check("http://localhost:61614", "localhost:61614", &[]));
+        assert!(check("https://app.example.com", "app.example.com", &[]));
+        assert!(check(
+            "https://app.example.com",
+            "mq:61614",
+            &["https://app.example.com"]
+        ));
+        assert!(check("https://any.example", "mq:61614", &["*"]));
+    }
+
+    #[test]
+    fn other_origins_are_refused() {
+        assert!(!check("http://localhost:8080", "localhost:61614", &[]));
+        assert!(!check("http://evil.example", "localhost:61614", &[]));
+        assert!(!check("null", "localhost:61614", &[]));
+        assert!(!check(
+            "http://localhost:61614.evil.example",
+            "localhost:61614",
+            &[]
+        ));
+        assert!(!check(
+            "https://evil-app.example.com",
+            "mq",
+            &["https://app.example.com"]
+        ));
+    }
+}
