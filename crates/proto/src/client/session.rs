@@ -564,6 +564,14 @@ impl Session {
         self.pulse.sent(now);
     }
 
+    /// Queues a heart-beat now, for hosts whose timers tick by themselves.
+    pub fn beat(&mut self, now: Duration) {
+        if matches!(self.state, State::Connected(_) | State::Disconnecting(_)) {
+            self.transmits.push_back(b"\n".to_vec());
+            self.sent(now);
+        }
+    }
+
     /// When to call [`handle_timeout`](Self::handle_timeout) next. It may change with every call.
     pub fn poll_timeout(&self) -> Option<Duration> {
         match self.state {
@@ -588,8 +596,7 @@ impl Session {
             // After DISCONNECT no frame may follow; an EOL is none, and keeps the server patient
             // until its receipt.
             State::Connected(_) | State::Disconnecting(_) if self.pulse.beat_due(now) => {
-                self.transmits.push_back(b"\n".to_vec());
-                self.sent(now);
+                self.beat(now);
                 None
             }
             _ => None,

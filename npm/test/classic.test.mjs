@@ -1,0 +1,230 @@
+// What programs lean on, over a socket that the test plays.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+import { Stomp } from "../dist/stompbox.mjs";
+
+class FakeSocket {
+  readyState = 0;
+  url = "ws://fake/";
+  sent = [];
+  send(data) {
+    this.sent.push(typeof data === "string" ? data : new TextDecoder().decode(data));
+  }
+  close() {
+    this.readyState = 3;
+    this.onclose?.({ code: 1000 });
+  }
+  open() {
+    this.readyState = 1;
+    this.onopen({});
+  }
+  get(data) {
+    this.onmessage({ data });
+  }
+}
+
+function connected(version = "1.1") {
+  const ws = new FakeSocket();
+  const client = Stomp.over(ws);
+  client.debug = null;
+  const errors = [];
+  client.connect("guest", "guest", () => {}, (error) => errors.push(error));
+  ws.open();
+  ws.get(`CONNECTED\nversion:${version}\n\n\0`);
+  ws.sent.length = 0;
+  return { ws, client, errors };
+}
+
+describe("connect", () => {
+  const on = () => {};
+  const client = Stomp.over(new FakeSocket());
+  for (const [args, expected] of [
+    [[{ a: 1 }, on], [{ a: 1 }, on, undefined]],
+    [[{ a: 1 }, on, on], [{ a: 1 }, on, on]],
+    [["l", "p", on], [{ login: "l", passcode: "p" }, on, undefined]],
+    [["l", "p", on, on], [{ login: "l", passcode: "p" }, on, on]],
+    [["l", "p", on, on, "h"], [{ login: "l", passcode: "p", host: "h" }, on, on]],
+    [["l", "p", on, on, on], [{ login: "l", passcode: "p" }, on, on, on]],
+    [[{ a: 1 }, on, on, on], [{ a: 1 }, on, on, on]],
+  ]) {
+    it(`takes ${args.map((arg) => typeof arg).join(", ")}`, () => {
+      assert.deepEqual(client._parseConnect(...args), expected);
+    });
+  }
+
+  it("works on a socket that is open already", async () => {
+    const ws = new FakeSocket();
+    ws.readyState = 1;
+    const client = Stomp.over(ws);
+    client.debug = null;
+    client.connect({}, () => {});
+    await Promise.resolve();
+    assert.match(ws.sent[0], /^CONNECT\naccept-version:1\.0,1\.1\nheart-beat:10000,10000\n\n\0$/);
+  });
+
+  it("keeps the caller's headers as they are", () => {
+    const ws = new FakeSocket();
+    const headers = { login: "me" };
+    const client = Stomp.over(ws);
+    client.debug = null;
+    client.connect(headers, () => {});
+    ws.open();
+    assert.deepEqual(headers, { login: "me" });
+  });
+});
+
+describe("messages", () => {
+  const message = (id, subscription, body = "") =>
+    `MESSAGE\nsubscription:${subscription}\nmessage-id:${id}\n\n${body}\0`;
+
+  it("come several in one socket message, each with its own ack", () => {
+    const { ws, client } = connected();
+    const seen = [];
+    client.subscribe("/queue/a", (m) => seen.push(m), { ack: "client-individual" });
+    ws.get(`\n${message("A", "sub-0", "1")}\n\n${message("B", "sub-0", "2")}`);
+    assert.deepEqual(seen.map((m) => m.body), ["1", "2"]);
+    ws.sent.length = 0;
+    seen[0].ack();
+    assert.equal(ws.sent[0], "ACK\nmessage-id:A\nsubscription:sub-0\n\n\0");
+  });
+
+  it("come one over several socket messages, cut anywhere, as text or bytes", () => {
+    const whole = message("A", "sub-0", "äöü🦀");
+    const bytes = new TextEncoder().encode(whole);
+    for (let cut = 1; cut < bytes.length; cut++) {
+      const { ws, client } = connected();
+      const seen = [];
+      client.subscribe("/queue/a", (m) => seen.push(m.body));
+      ws.get(bytes.slice(0, cut).buffer);
+      ws.get(bytes.slice(cut).buffer);
+      assert.deepEqual(seen, ["äöü🦀"], `cut at ${cut}`);
+    }
+  });
+
+  it("go on after a callback that throws", () => {
+    const { ws, client } = connected();
+    const seen = [];
+    const reported = [];
+    globalThis.reportError = (error) => reported.push(error.message);
+    client.subscribe("/queue/a", (m) => {
+      seen.push(m.body);
+      throw new Error("the program's own");
+    });
+    ws.get(message("A", "sub-0", "1") + message("B", "sub-0", "2"));
+    assert.deepEqual(seen, ["1", "2"]);
+    delete globalThis.reportError;
+    assert.deepEqual(reported, ["the program's own", "the program's own"]);
+  });
+
+  it("of no subscription go to onreceive, whatever their names", () => {
+    const { ws, client } = connected();
+    const seen = [];
+    client.onreceive = (m) => seen.push(m.headers.subscription);
+    ws.get(message("A", "gone") + message("B", "constructor") + message("C", "__proto__"));
+    assert.deepEqual(seen, ["gone", "constructor", "__proto__"]);
+  });
+
+  it("keep the first of repeated headers and all escapes", () => {
+    const { ws, client } = connected();
+    let seen;
+    client.subscribe("/queue/a", (m) => (seen = m));
+    ws.get("MESSAGE\nsubscription:sub-0\nmessage-id:1\nx:C\\c\\\\new\nx:later\n\n\0");
+    assert.equal(seen.headers.x, "C:\\new");
+  });
+});
+
+describe("send", () => {
+  it("writes content-length, unless it is false", () => {
+    const { ws, client } = connected();
+    client.send("/queue/a", { x: "1" }, "ä");
+    client.send("/queue/a", { "content-length": false }, "ä");
+    assert.deepEqual(ws.sent, [
+      "SEND\ndestination:/queue/a\nx:1\ncontent-length:2\n\nä\0",
+      "SEND\ndestination:/queue/a\n\nä\0",
+    ]);
+  });
+
+  it("splits at characters only", () => {
+    const { ws, client } = connected();
+    client.maxWebSocketFrameSize = 7;
+    client.send("/queue/a", {}, "🦀".repeat(50));
+    assert.ok(ws.sent.length > 10);
+    assert.ok(ws.sent.every((piece) => piece.length <= 7 && piece.isWellFormed?.() !== false));
+    assert.ok(ws.sent.join("").endsWith("🦀".repeat(50) + "\0"));
+  });
+
+  it("can't be made to inject a header or a frame", () => {
+    const { ws, client } = connected();
+    client.send("/queue/a", { "x\ny": "1\n\n\\evil:2" }, "");
+    assert.deepEqual(ws.sent, ["SEND\ndestination:/queue/a\nx\\ny:1\\n\\n\\\\evil\\c2\n\n\0"]);
+    assert.throws(() => client.send("/queue/a", { x: "\0" }, ""), /NUL/);
+  });
+
+  it("throws before there is a connection", () => {
+    const client = Stomp.over(new FakeSocket());
+    assert.throws(() => client.send("/queue/a", {}, ""), /not connected/);
+  });
+});
+
+describe("Stomp.Frame", () => {
+  it("marshalls and unmarshalls", () => {
+    const text = Stomp.Frame.marshall("SEND", { destination: "/queue/a" }, "hällo");
+    assert.equal(text, "SEND\ndestination:/queue/a\ncontent-length:6\n\nhällo\0");
+    const frames = Stomp.Frame.unmarshall(text + "\n" + text + "SEND\nx");
+    assert.equal(frames.length, 2);
+    assert.equal(frames.frames, frames);
+    assert.equal(frames.partial, "SEND\nx");
+    assert.equal(frames[0].command, "SEND");
+    assert.equal(frames[1].body, "hällo");
+  });
+
+  it("counts UTF-8", () => {
+    assert.equal(Stomp.Frame.sizeOfUTF8(undefined), 0);
+    assert.equal(Stomp.Frame.sizeOfUTF8("a€"), 4);
+  });
+});
+
+describe("the end of a connection", () => {
+  it("is a text for the error callback, once", () => {
+    const { ws, client, errors } = connected();
+    ws.close();
+    assert.deepEqual(errors, ["Whoops! Lost connection to ws://fake/"]);
+    assert.equal(client.connected, false);
+  });
+
+  it("is no error after disconnect, which always calls back", async () => {
+    const { ws, client, errors } = connected();
+    const done = new Promise((resolve) => client.disconnect(resolve));
+    assert.match(ws.sent[0], /^DISCONNECT\nreceipt:close-1\n\n\0$/);
+    ws.get("RECEIPT\nreceipt-id:close-1\n\n\0");
+    await done;
+    assert.deepEqual(errors, []);
+  });
+
+  it("comes when the server is silent, by the program's own timers", () => {
+    const { setInterval, clearInterval } = Stomp;
+    const timers = [];
+    Stomp.setInterval = (interval, callback) => timers.push({ interval, callback });
+    Stomp.clearInterval = () => {};
+    try {
+      const ws = new FakeSocket();
+      const client = Stomp.over(ws);
+      client.debug = null;
+      client.heartbeat = { outgoing: 500, incoming: 1 };
+      let error;
+      client.connect("a", "b", () => {}, (e) => (error = e));
+      ws.open();
+      ws.get("CONNECTED\nversion:1.1\nheart-beat:1,500\n\n\0");
+      assert.deepEqual(timers.map((timer) => timer.interval), [500, 1]);
+      timers[0].callback();
+      assert.equal(ws.sent.at(-1), "\n");
+      const end = performance.now() + 5;
+      while (performance.now() < end);
+      timers[1].callback();
+      assert.match(error, /^Whoops!/);
+    } finally {
+      Object.assign(Stomp, { setInterval, clearInterval });
+    }
+  });
+});

@@ -1,0 +1,4 @@
+import type * as types from "./stompbox.js";
+
+declare const Stomp: types.StompStatic & { Stomp: types.StompStatic };
+export = Stomp;
