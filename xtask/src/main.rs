@@ -1,2 +1,97 @@
-//! Build orchestration.
-fn main() {}
+//! `cargo xtask …`: builds, runs and tests the whole box. `cargo xtask help` lists the tasks.
+
+mod browser;
+mod build;
+mod check;
+mod steps;
+mod test;
+mod tools;
+
+use std::process::{Command, ExitCode};
+
+use tools::{Failure, run};
+
+const HELP: &str = "cargo xtask TASK
+
+  run [-- OPTION…]     build everything and start `stompbox serve OPTION…`
+  build                build the JavaScript library and the pages
+  test [--install]     all tests, those in browsers too; --install (or CI=true) installs what they
+                       need from Debian's packages, and then none may be skipped
+  check [--install]    formatting, lints, documentation, licences
+  bench                the codec beside its peers
+  fuzz [SECONDS]       each fuzz target for that long (60), needs nightly Rust and cargo-fuzz
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let (task, rest) = args
+        .split_first()
+        .map_or(("help", &[][..]), |(task, rest)| (task, rest));
+    let install = rest.iter().any(|arg| arg == "--install")
+        || std::env::var_os("CI").is_some_and(|value| value == "true");
+    let result = match task {
+        "run" => serve(rest),
+        "build" => build::javascript(),
+        "test" => test::all(install),
+        "check" => check::all(install),
+        "bench" => bench(),
+        "fuzz" => fuzz(rest),
+        "help" | "--help" | "-h" => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("no task {other:?}\n\n{HELP}").into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(rest: &[String]) -> Result<(), Failure> {
+    build::javascript()?;
+    let options = rest.iter().filter(|arg| *arg != "--");
+    let mut cargo = tools::cargo();
+    cargo
+        .args([
+            "run",
+            "--release",
+            "--package",
+            "stompbox-cli",
+            "--",
+            "serve",
+        ])
+        .args(options);
+    run(&mut cargo)
+}
+
+fn bench() -> Result<(), Failure> {
+    // Full optimisation across crates, for the peers as for us.
+    let mut cargo = tools::cargo();
+    cargo.args([
+        "run",
+        "--profile",
+        "bench",
+        "--package",
+        "stompbox-bench-peers",
+    ]);
+    run(&mut cargo)
+}
+
+fn fuzz(rest: &[String]) -> Result<(), Failure> {
+    let seconds = rest.first().map_or("60", String::as_str);
+    for target in ["decoder", "server_session", "client_session"] {
+        // Without the toolchain that runs this task: fuzzing needs nightly's.
+        let mut cargo = Command::new("cargo");
+        cargo.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
+        cargo.args(["+nightly", "fuzz", "run", target, "--"]);
+        cargo.arg(format!("-max_total_time={seconds}"));
+        run(&mut cargo).map_err(|error| {
+            format!("{error}\nneeds: rustup toolchain install nightly; cargo install cargo-fuzz")
+        })?;
+    }
+    Ok(())
+}
