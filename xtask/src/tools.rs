@@ -65,7 +65,7 @@ pub(crate) fn works(program: &str, args: &[&str]) -> bool {
 
 /// Installs Debian packages.
 pub(crate) fn apt_install(packages: &[&str]) -> Result<(), Failure> {
-    let mut apt = |args: &[&str]| {
+    let apt = |args: &[&str]| {
         let sudo = !works("sh", &["-c", "test $(id -u) = 0"]) && works("sudo", &["-n", "true"]);
         let mut command = Command::new(if sudo { "sudo" } else { "apt-get" });
         if sudo {

@@ -480,15 +480,16 @@ impl Decoder {
     }
 
     fn too_long(&self, dialect: Dialect, body: u64) -> DecodeError {
-        match dialect {
-            Dialect::Handshake => DecodeError::HandshakeTooLong {
+        if self.body_limit(dialect) < self.limits.body {
+            let length = body.saturating_add(self.body_start as u64);
+            return DecodeError::HandshakeTooLong {
                 limit: self.limits.handshake,
-                length: body.saturating_add(self.body_start as u64),
-            },
-            _ => DecodeError::BodyTooLong {
-                limit: self.limits.body,
-                length: body,
-            },
+                length,
+            };
+        }
+        DecodeError::BodyTooLong {
+            limit: self.limits.body,
+            length: body,
         }
     }
 
