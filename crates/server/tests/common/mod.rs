@@ -1,0 +1,162 @@
+//! A real server on free ports, and clients that speak raw bytes.
+#![allow(dead_code, reason = "each test file uses a part of it")]
+
+use std::{net::SocketAddr, time::Duration};
+
+use stompbox_server::{Config, Server};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::oneshot,
+    task::JoinHandle,
+    time::timeout,
+};
+
+/// Long enough for the slowest machine; only a hang takes so long.
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+
+pub(crate) struct TestServer {
+    pub(crate) stomp: SocketAddr,
+    pub(crate) http: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::with(Config::default()).await
+    }
+
+    pub(crate) async fn with(config: Config) -> Self {
+        let free = vec!["127.0.0.1:0".parse().unwrap()];
+        let config = Config {
+            stomp: free.clone(),
+            http: free,
+            ..config
+        };
+        let server = Server::bind(config).await.unwrap();
+        let (stomp, http) = (server.stomp_addrs()[0], server.http_addrs()[0]);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(server.run(async {
+            let _ = stopped.await;
+        }));
+        Self {
+            stomp,
+            http,
+            stop: Some(stop),
+            task,
+        }
+    }
+
+    pub(crate) async fn stop(mut self) {
+        let _ = self.stop.take().unwrap().send(());
+        timeout(LIMIT, self.task)
+            .await
+            .expect("the server stops")
+            .unwrap();
+    }
+
+    /// A client that has sent nothing.
+    pub(crate) async fn raw(&self) -> Raw {
+        Raw {
+            stream: TcpStream::connect(self.stomp).await.unwrap(),
+            buffer: Vec::new(),
+        }
+    }
+
+    /// A client connected in a version.
+    pub(crate) async fn client(&self, version: &str) -> Raw {
+        let mut raw = self.raw().await;
+        raw.send(&format!(
+            "CONNECT\naccept-version:{version}\nhost:localhost\n\n\0"
+        ))
+        .await;
+        let connected = raw.frame().await;
+        assert!(connected.starts_with("CONNECTED\n"), "{connected}");
+        assert_eq!(header(&connected, "version"), Some(version));
+        raw
+    }
+}
+
+/// A client of raw bytes.
+pub(crate) struct Raw {
+    pub(crate) stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Raw {
+    pub(crate) async fn send(&mut self, text: &str) {
+        self.stream.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// The next frame without its NUL; heart-beats before it are passed over.
+    pub(crate) async fn frame(&mut self) -> String {
+        self.try_frame().await.expect("a frame before the end")
+    }
+
+    pub(crate) async fn try_frame(&mut self) -> Option<String> {
+        loop {
+            let start = self.buffer.iter().take_while(|b| **b == b'\n').count();
+            let frame = &self.buffer[start..];
+            // Tests that send bodies with NULs look at the bytes themselves.
+            if let Some(end) = frame.iter().position(|b| *b == 0) {
+                let text = String::from_utf8_lossy(&frame[..end]).into_owned();
+                self.buffer.drain(..start + end + 1);
+                return Some(text);
+            }
+            let mut chunk = [0; 4096];
+            let read = timeout(LIMIT, self.stream.read(&mut chunk))
+                .await
+                .expect("an answer");
+            match read {
+                Ok(0) | Err(_) => return None,
+                Ok(length) => self.buffer.extend_from_slice(&chunk[..length]),
+            }
+        }
+    }
+
+    /// Sends, and waits until the server has done all of it.
+    pub(crate) async fn settled(&mut self, text: &str) -> Vec<String> {
+        self.send(text).await;
+        self.send("SEND\ndestination:/topic/nobody\nreceipt:settled\n\n\0")
+            .await;
+        let mut frames = Vec::new();
+        loop {
+            let frame = self.frame().await;
+            if header(&frame, "receipt-id") == Some("settled") {
+                return frames;
+            }
+            frames.push(frame);
+        }
+    }
+
+    /// Expects an ERROR with that code, then the end.
+    pub(crate) async fn error(&mut self, code: &str) -> String {
+        let frame = self.frame().await;
+        assert!(frame.starts_with("ERROR\n"), "{frame}");
+        assert_eq!(header(&frame, "x-error-code"), Some(code), "{frame}");
+        assert!(
+            header(&frame, "message").is_some_and(|message| !message.is_empty()),
+            "{frame}"
+        );
+        self.end().await;
+        frame
+    }
+
+    /// Expects that the server closes, and sends nothing before.
+    pub(crate) async fn end(&mut self) {
+        assert_eq!(self.try_frame().await, None);
+    }
+}
+
+/// The first header of that name.
+pub(crate) fn header<'f>(frame: &'f str, name: &str) -> Option<&'f str> {
+    let (head, _) = frame.split_once("\n\n").unwrap_or((frame, ""));
+    head.lines()
+        .skip(1)
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+pub(crate) fn body(frame: &str) -> &str {
+    frame.split_once("\n\n").map_or("", |(_, body)| body)
+}
