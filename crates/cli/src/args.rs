@@ -47,7 +47,7 @@ pub(crate) struct Serve {
     /// Permit addresses that other machines can reach.
     #[arg(long, env = "STOMPBOX_ALLOW_REMOTE")]
     pub(crate) allow_remote: bool,
-    /// Origin of pages on other hosts that may connect, as https://example.com; * for all. May be
+    /// Origin of pages on other hosts that may connect, as `https://example.com`; * for all. May be
     /// repeated.
     #[arg(
         long,

@@ -183,10 +183,10 @@ impl Pair {
                 client::Event::Receipt { id, known, .. } => format!("receipt {id} {known}"),
                 client::Event::Disconnected { .. } => "disconnected".to_owned(),
                 client::Event::Error { frame } => {
-                    let id = frame.header("receipt-id").unwrap_or("-".into());
+                    let id = frame.header("receipt-id").unwrap_or_else(|| "-".into());
                     format!(
                         "error {} {id}",
-                        frame.header("x-error-code").unwrap_or("-".into())
+                        frame.header("x-error-code").unwrap_or_else(|| "-".into())
                     )
                 }
                 client::Event::Unhandled { .. } => "unhandled".to_owned(),

@@ -260,13 +260,13 @@ fn serve(
             Ok(None) => break,
             Err(error) => {
                 session.decode_failed(&error);
-                outcome.error.get_or_insert(error.code().into());
+                outcome.error.get_or_insert_with(|| error.code().into());
                 break;
             }
         };
         match session.receive(&frame, NOW) {
             Err(error) => {
-                outcome.error.get_or_insert(error.code().into());
+                outcome.error.get_or_insert_with(|| error.code().into());
             }
             Ok(Event::Connect {
                 login, passcode, ..
@@ -370,7 +370,7 @@ fn run_client(
                     _ => panic!("do: {line:?} in {}", vector.name),
                 };
                 if result.is_err() {
-                    outcome.error.get_or_insert("request".into());
+                    outcome.error.get_or_insert_with(|| "request".into());
                 }
             }
         }
