@@ -113,10 +113,10 @@ impl Broker {
         let Some(mut connection) = self.connections.remove(&id) else {
             return;
         };
-        for subscription in std::mem::take(&mut connection.subscriptions).into_values() {
+        for (number, subscription) in std::mem::take(&mut connection.subscriptions) {
             let key = SubscriptionKey {
                 connection: id,
-                number: subscription.number,
+                number,
             };
             self.remove_consumer(key, &subscription);
         }
@@ -148,14 +148,12 @@ impl Broker {
         let subscription = Subscription {
             id: subscription.into(),
             implicit_id,
-            number,
             destination: Arc::clone(&name),
             is_queue,
             ack,
         };
-        connection
-            .subscriptions
-            .insert(Arc::clone(&subscription.id), subscription);
+        connection.ids.insert(Arc::clone(&subscription.id), number);
+        connection.subscriptions.insert(number, subscription);
         let key = SubscriptionKey {
             connection: id,
             number,
@@ -177,10 +175,12 @@ impl Broker {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
-        let Some(subscription) = connection.subscriptions.remove(subscription) else {
+        let Some(number) = connection.ids.remove(subscription) else {
             return;
         };
-        let number = subscription.number;
+        let Some(subscription) = connection.subscriptions.remove(&number) else {
+            return;
+        };
         let tags: Vec<u64> = connection
             .unacked
             .iter()
@@ -283,6 +283,33 @@ impl Broker {
         self.take_transaction(id, transaction);
     }
 
+    /// Takes back a delivery that was not written, because its connection has ended. One that waits
+    /// for an acknowledgement went back at [`disconnect`](Self::disconnect) already, and one of a
+    /// topic has nowhere to go.
+    pub fn give_back(&mut self, delivery: Delivery) {
+        let Delivery {
+            message,
+            message_id: sequence,
+            tag,
+            redeliveries: deliveries,
+            ..
+        } = delivery;
+        if tag.is_some() {
+            return;
+        }
+        if let Ok(Destination::Queue(name)) = Destination::parse(&message.destination) {
+            let name: Arc<str> = name.into();
+            self.queued_bytes += message.size();
+            let queue = self.queues.entry(Arc::clone(&name)).or_default();
+            queue.put_back(Queued {
+                sequence,
+                message,
+                deliveries,
+            });
+            self.dispatch(&name);
+        }
+    }
+
     /// That many bytes of deliveries were written to the client, as [`Message::size`] counts.
     pub fn drained(&mut self, id: ConnectionId, bytes: usize) {
         let Some(connection) = self.connections.get_mut(&id) else {
@@ -368,8 +395,8 @@ impl Broker {
                 let numbers = match subscription {
                     None => 0..=u64::MAX,
                     Some(id) => {
-                        let subscription = connection.subscriptions.get(id);
-                        let number = subscription.ok_or_else(|| unknown(message_id))?.number;
+                        let number = connection.ids.get(id).copied();
+                        let number = number.ok_or_else(|| unknown(message_id))?;
                         number..=number
                     }
                 };
@@ -524,10 +551,7 @@ fn deliver(
     connection: &mut Connection,
     mut queued: Queued,
 ) -> Option<Output> {
-    let subscription = connection
-        .subscriptions
-        .values()
-        .find(|s| s.number == key.number)?;
+    let subscription = connection.subscriptions.get(&key.number)?;
     let redeliveries = queued.deliveries;
     queued.deliveries += 1;
     connection.outstanding += queued.message.size();

@@ -36,7 +36,6 @@ pub(crate) struct SubscriptionKey {
 pub(crate) struct Subscription {
     pub(crate) id: Arc<str>,
     pub(crate) implicit_id: bool,
-    pub(crate) number: u64,
     pub(crate) destination: Arc<str>,
     pub(crate) is_queue: bool,
     pub(crate) ack: AckMode,
@@ -67,7 +66,10 @@ pub(crate) struct Transaction {
 
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
-    pub(crate) subscriptions: HashMap<Arc<str>, Subscription>,
+    /// By number.
+    pub(crate) subscriptions: HashMap<u64, Subscription>,
+    /// The numbers of the client's own ids.
+    pub(crate) ids: HashMap<Arc<str>, u64>,
     pub(crate) transactions: HashMap<String, Transaction>,
     pub(crate) unacked: BTreeMap<u64, Unacked>,
     /// Message and subscription number to tag: how 1.0 and 1.1 name a delivery.

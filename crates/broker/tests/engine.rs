@@ -120,6 +120,22 @@ fn bytes_on_their_way_hold_a_queue_back_until_they_are_written() {
     assert_eq!(bodies(&deliveries(&mut broker)), [(1, "b")]);
 }
 
+#[test]
+fn what_was_handed_out_and_not_written_goes_to_another() {
+    let mut broker = Broker::new(Config::default());
+    for id in [1, 2] {
+        broker.connect(id);
+        broker
+            .subscribe(id, "s", false, "/queue/a", AckMode::Auto)
+            .unwrap();
+    }
+    broker.send(1, None, message("/queue/a", "a")).unwrap();
+    let (_, delivery) = deliveries(&mut broker).remove(0);
+    broker.disconnect(1);
+    broker.give_back(delivery);
+    assert_eq!(bodies(&deliveries(&mut broker)), [(2, "a")]);
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Send,

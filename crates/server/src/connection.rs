@@ -84,7 +84,7 @@ pub(crate) async fn serve(
         .await;
     let (close, reason) = (connection.close, std::mem::take(&mut connection.reason));
     // First, so that others need not wait for this client's last bytes.
-    shared.hub.disconnect(id);
+    shared.hub.disconnect(id, notices);
     if gone {
         debug!(connection = id, "the client is gone");
     } else {
@@ -226,7 +226,7 @@ impl Connection<'_> {
         self.delivered += delivery.message.size();
         // The client may have unsubscribed while the message was on its way.
         if let Some(id) = &delivery.subscription
-            && !self.session.subscriptions().any(|open| open == &**id)
+            && !self.session.has_subscription(id)
         {
             return;
         }

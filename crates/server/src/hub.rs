@@ -53,10 +53,22 @@ impl Hub {
         (id, receiver)
     }
 
-    /// Removes a connection; what it left goes on to others.
-    pub(crate) fn disconnect(&self, id: ConnectionId) {
-        self.run(|broker| broker.disconnect(id));
+    /// Removes a connection; what it left goes on to others, and so does what it was handed and did
+    /// not begin to write.
+    pub(crate) fn disconnect(
+        &self,
+        id: ConnectionId,
+        mut unwritten: mpsc::UnboundedReceiver<Notice>,
+    ) {
         self.lock().connections.remove(&id);
+        self.run(|broker| {
+            broker.disconnect(id);
+            while let Ok(notice) = unwritten.try_recv() {
+                if let Notice::Deliver(delivery) = notice {
+                    broker.give_back(delivery);
+                }
+            }
+        });
     }
 
     /// Runs commands, then passes on what comes of them.

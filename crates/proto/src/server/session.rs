@@ -307,6 +307,11 @@ impl Session {
         self.pulse.intervals()
     }
 
+    /// Whether a subscription with that id is open.
+    pub fn has_subscription(&self, id: &str) -> bool {
+        self.subscriptions.contains(id)
+    }
+
     /// The ids of the subscriptions.
     pub fn subscriptions(&self) -> impl Iterator<Item = &str> {
         self.subscriptions.iter().map(String::as_str)
