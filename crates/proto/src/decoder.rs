@@ -128,6 +128,7 @@ impl Decoder {
             } else {
                 Escapes::None
             },
+            plain: !self.odd,
             command_end: self.command_end,
             head,
             lines: &self.lines,
@@ -198,12 +199,15 @@ impl Decoder {
             }
             _ => {
                 let limit = self.body_limit(dialect);
-                let room = limit - (base + used - self.body_start);
+                // Saturating: a caller may have no limit, or change the dialect within a frame.
+                let room = limit.saturating_sub(base + used - self.body_start);
                 let rest = &input[used..];
-                let window = &rest[..rest.len().min(room + 1)];
+                let window = &rest[..rest.len().min(room.saturating_add(1))];
                 match memchr::memchr(0, window) {
                     Some(at) => Ok(Some(self.complete(input, used + at + 1))),
-                    None if window.len() > room => Err(self.too_long(dialect, limit as u64 + 1)),
+                    None if window.len() > room => {
+                        Err(self.too_long(dialect, (limit as u64).saturating_add(1)))
+                    }
                     None => Ok(self.keep(input)),
                 }
             }
@@ -266,7 +270,10 @@ impl Decoder {
             at += 1;
         }
         let begun = base + chunk.len() - self.line_start;
-        self.check_line_length(begun, dialect)?;
+        // A CR may be half of the line's end: a limit must not depend on where the stream is cut.
+        let last = chunk.last().or_else(|| self.buffer.last());
+        let open_cr = begun > 0 && last == Some(&b'\r');
+        self.check_line_length(begun - usize::from(open_cr), dialect)?;
         Ok(None)
     }
 
@@ -329,8 +336,7 @@ impl Decoder {
     #[inline(always)]
     fn check_line_length(&self, length: usize, dialect: Dialect) -> Result<(), DecodeError> {
         if self.command_end == 0 {
-            // One more for the CR of an end of line that is still to come.
-            return if length > self.limits.command + 1 {
+            return if length > self.limits.command {
                 Err(DecodeError::CommandTooLong {
                     limit: self.limits.command,
                 })
@@ -374,6 +380,16 @@ impl Decoder {
                 });
             }
         }
+        // A CR at the end of the part before was let pass, since an LF could follow.
+        let in_command = self.command_end == 0 || self.buffer.len() <= self.command_end + 1;
+        if in_command
+            && self.buffer.last() == Some(&b'\r')
+            && part.first().is_some_and(|octet| *octet != b'\n')
+        {
+            return Err(DecodeError::InvalidCommand {
+                at: self.buffer.len() - 1,
+            });
+        }
         // Refuse another protocol at its first line: no NUL may ever come.
         if self.buffer.len() < self.command_end || self.command_end == 0 {
             let end = match self.command_end {
@@ -381,9 +397,8 @@ impl Decoder {
                 end => end,
             };
             let seen = &part[..(end - self.buffer.len()).min(part.len())];
-            let valid = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
             let open_cr = usize::from(self.command_end == 0 && seen.last() == Some(&b'\r'));
-            if let Some(at) = seen[..seen.len() - open_cr].iter().position(|b| !valid(b)) {
+            if let Some(at) = invalid_in_command(&seen[..seen.len() - open_cr]) {
                 return Err(DecodeError::InvalidCommand {
                     at: self.buffer.len() + at,
                 });
@@ -394,11 +409,6 @@ impl Decoder {
 
     /// Reads what a complete head says, and decides how the body ends.
     fn read_head(&mut self, head: &[u8], dialect: Dialect) -> Result<(), DecodeError> {
-        if self.command_end > self.limits.command {
-            return Err(DecodeError::CommandTooLong {
-                limit: self.limits.command,
-            });
-        }
         self.command = Command::parse(&head[..self.command_end]);
         if dialect == Dialect::V1_0 {
             for line in &mut self.lines {
@@ -433,12 +443,16 @@ impl Decoder {
             self.phase = Phase::Unsized;
             return Ok(());
         };
-        match usize::try_from(length) {
-            Ok(length) if length <= self.body_limit(dialect) => {
-                self.phase = Phase::Sized(head.len() + length);
+        let limit = self.body_limit(dialect);
+        let body = usize::try_from(length).ok().filter(|body| *body <= limit);
+        // The NUL's offset plus one must be a length too.
+        let nul = body.and_then(|body| head.len().checked_add(body));
+        match nul.filter(|nul| *nul < isize::MAX as usize) {
+            Some(nul) => {
+                self.phase = Phase::Sized(nul);
                 Ok(())
             }
-            _ => Err(self.too_long(dialect, length)),
+            None => Err(self.too_long(dialect, length)),
         }
     }
 
@@ -510,6 +524,13 @@ impl Decoder {
         *input = rest;
         Place::Buffer
     }
+}
+
+/// Where the first octet is that no command has.
+fn invalid_in_command(command: &[u8]) -> Option<usize> {
+    command
+        .iter()
+        .position(|octet| !octet.is_ascii_alphanumeric() && !matches!(octet, b'-' | b'_'))
 }
 
 /// Narrows a part of a 1.0 head to what is between blanks.

@@ -111,6 +111,7 @@ fn write_head<'h>(
         actual: actual_length,
         wanted: body_length,
         written: false,
+        padded_names: dialect == Dialect::V1_0,
     };
     let result = write_plain(out, command, headers.clone(), &mut length).and_then(|plain| {
         if plain {
@@ -146,12 +147,19 @@ struct Length {
     actual: usize,
     wanted: Option<usize>,
     written: bool,
+    /// Whether the reader takes blanks around a name for padding.
+    padded_names: bool,
 }
 
 impl Length {
     /// Checks a header of the caller's. False: it was written before and is left out.
     #[inline(always)]
     fn take(&mut self, name: &str, value: &str) -> Result<bool, EncodeError> {
+        let name = if self.padded_names {
+            name.trim_matches(' ')
+        } else {
+            name
+        };
         if name.len() != 14 || name != "content-length" {
             return Ok(true);
         }

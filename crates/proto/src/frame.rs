@@ -19,6 +19,7 @@ pub(crate) struct Line {
 pub struct FrameRef<'a> {
     pub(crate) command: Command,
     pub(crate) escapes: Escapes,
+    pub(crate) plain: bool,
     pub(crate) command_end: usize,
     pub(crate) head: &'a str,
     pub(crate) lines: &'a [Line],
@@ -36,13 +37,46 @@ impl<'a> FrameRef<'a> {
         &self.head[..self.command_end]
     }
 
+    /// Bytes of the command and the headers, with the blank line.
+    pub fn head_len(&self) -> usize {
+        self.head.len()
+    }
+
+    /// Whether no name or value holds a backslash or a CR: whoever writes the headers again need not
+    /// look for them.
+    pub fn is_plain(&self) -> bool {
+        self.plain
+    }
+
     /// The value of a header; of a repeated one the first (1.2, "Repeated Header Entries").
     pub fn header(&self, name: &str) -> Option<Cow<'a, str>> {
-        let found = self.lines.iter().find(|line| {
-            let raw = &self.head[line.name as usize..line.name_end as usize];
-            raw == name || (self.escapes != Escapes::None && self.escapes.unescape(raw) == name)
-        });
+        let head = self.head.as_bytes();
+        // By length first, which most names differ in.
+        let is_same = |line: &&Line| {
+            (line.name_end - line.name) as usize == name.len()
+                && head[line.name as usize..line.name_end as usize] == *name.as_bytes()
+        };
+        let found = if self.escapes == Escapes::None {
+            self.lines.iter().find(is_same)
+        } else {
+            self.lines.iter().find(|line| {
+                let raw = &self.head[line.name as usize..line.name_end as usize];
+                is_same(line) || self.escapes.unescape(raw) == name
+            })
+        };
         found.map(|line| self.value(line))
+    }
+
+    /// All headers of a [plain](Self::is_plain) frame in wire order, repeated ones included: as they
+    /// are, without a look at what could be escaped.
+    pub fn plain_headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let (head, lines) = (self.head, self.lines);
+        lines.iter().map(move |line| {
+            (
+                &head[line.name as usize..line.name_end as usize],
+                &head[line.value as usize..line.value_end as usize],
+            )
+        })
     }
 
     /// All headers in wire order, repeated ones included.

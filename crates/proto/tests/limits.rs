@@ -45,7 +45,9 @@ fn command() {
     assert_eq!(code(b"SENDSEND\n\n\0", Dialect::V1_2), "passes");
     assert_eq!(code(b"SENDSEND\r\n\r\n\0", Dialect::V1_2), "passes");
     assert_eq!(code(b"SENDSENDS\n\n\0", Dialect::V1_2), "command-too-long");
-    assert_eq!(code(b"SENDSENDSENDSEND", Dialect::V1_2), "command-too-long");
+    // Refused before its line ends, at the first byte that no end of line can make good.
+    assert_eq!(code(b"SENDSENDS", Dialect::V1_2), "command-too-long");
+    assert_eq!(code(b"SENDSEND\r", Dialect::V1_2), "passes");
 }
 
 #[test]
@@ -57,6 +59,15 @@ fn header_line() {
     );
     assert_eq!(
         code(b"SEND\nnamenamename", Dialect::V1_2),
+        "header-line-too-long"
+    );
+    // The end of the line is not part of it, wherever the stream is cut.
+    assert_eq!(
+        code(b"SEND\r\nname:value\r\n\r\n\0", Dialect::V1_2),
+        "passes"
+    );
+    assert_eq!(
+        code(b"SEND\r\nname:value1\r\n\r\n\0", Dialect::V1_2),
         "header-line-too-long"
     );
 }
@@ -171,5 +182,57 @@ fn other_protocols_are_refused_at_their_first_line() {
             ["invalid-command", "nul-in-head"].contains(&error.code()),
             "{error}"
         );
+    }
+}
+
+#[test]
+fn limits_may_be_as_large_as_numbers_go() {
+    let limits = Limits::default()
+        .with_command(usize::MAX)
+        .with_header_line(usize::MAX)
+        .with_headers(usize::MAX)
+        .with_head(usize::MAX)
+        .with_body(usize::MAX)
+        .with_handshake(usize::MAX);
+    for dialect in [Dialect::Handshake, Dialect::V1_2] {
+        let mut decoder = Decoder::new(limits.clone());
+        let mut input: &[u8] = b"SEND\n\nbody\0SEND\ncontent-length:1\n\n\0\0";
+        for body in [&b"body"[..], b"\0"] {
+            let frame = decoder.decode(&mut input, dialect).unwrap().unwrap();
+            assert_eq!(frame.body(), body);
+        }
+        let mut input: &[u8] = b"SEND\ncontent-length:18446744073709551615\n\nx";
+        let error = decoder.decode(&mut input, dialect).unwrap_err();
+        assert!(error.is_limit(), "{error}");
+    }
+}
+
+#[test]
+fn a_dialect_that_changes_within_a_frame_does_no_harm() {
+    let mut decoder = Decoder::new(limits().with_body(1000));
+    let mut input: &[u8] = &[b"SEND\n\n".as_slice(), &[b'x'; 500]].concat();
+    assert!(decoder.decode(&mut input, Dialect::V1_2).unwrap().is_none());
+    let mut input: &[u8] = b"more";
+    let error = decoder.decode(&mut input, Dialect::Handshake).unwrap_err();
+    assert_eq!(error.code(), "handshake-too-long");
+}
+
+#[test]
+fn a_carriage_return_in_a_command_is_refused_wherever_the_stream_is_cut() {
+    for stream in [&b"SE\rND\n\n\0"[..], b"SEND\r\r\n\n\0", b"\rSEND\n\n\0"] {
+        for at in 0..=stream.len() {
+            let mut decoder = Decoder::new(Limits::default());
+            let (mut first, mut second) = stream.split_at(at);
+            let result = decoder
+                .decode(&mut first, Dialect::V1_2)
+                .map(|frame| frame.is_some())
+                .and_then(|_| {
+                    decoder
+                        .decode(&mut second, Dialect::V1_2)
+                        .map(|frame| frame.is_some())
+                });
+            let error = result.expect_err("an error");
+            assert_eq!(error.code(), "invalid-command", "cut at {at}");
+        }
     }
 }

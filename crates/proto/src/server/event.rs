@@ -46,9 +46,10 @@ pub enum Event<'a> {
         /// The frame.
         frame: FrameRef<'a>,
     },
-    /// `UNSUBSCRIBE` of a subscription that there was.
+    /// `UNSUBSCRIBE` of a subscription that there was, or of one that this session need not have: a
+    /// durable one, of which its headers speak, or that to a temporary destination of a `reply-to`.
     Unsubscribe {
-        /// The subscription's id; in 1.0 without one, its destination.
+        /// The subscription's id; without one its durable name or, in 1.0, its destination.
         id: Cow<'a, str>,
         /// The receipt asked for.
         receipt: Option<Cow<'a, str>>,

@@ -284,10 +284,12 @@ impl Session {
         self.dialect
     }
 
-    /// The negotiated version, from [`accept`](Self::accept) on.
+    /// The negotiated version, from [`Event::Connect`] on.
     pub fn version(&self) -> Option<Version> {
         match self.state {
-            State::Connected(version) | State::Disconnecting(version) => Some(version),
+            State::Deciding { version, .. }
+            | State::Connected(version)
+            | State::Disconnecting(version) => Some(version),
             _ => None,
         }
     }
@@ -391,17 +393,25 @@ impl Session {
             }),
             Command::Subscribe => self.receive_subscribe(frame, version, receipt),
             Command::Unsubscribe => {
-                let id = match frame.header("id") {
-                    Some(id) => id,
-                    None if version == Version::V1_0 => destination(frame)?,
-                    None => {
+                let durable = durable_subscription(frame);
+                let id = match (frame.header("id"), &durable) {
+                    (Some(id), _) => id,
+                    (None, Durable::Named(name)) => name.clone(),
+                    (None, _) if version == Version::V1_0 => destination(frame)?,
+                    (None, _) => {
                         return Err(ProtocolError::MissingHeader {
                             command,
                             header: "id",
                         });
                     }
                 };
-                if !self.subscriptions.remove(&*id) {
+                // A durable subscription is there without a session that uses it, and the one to a
+                // `reply-to` of RabbitMQ's kind without a SUBSCRIBE.
+                if !self.subscriptions.remove(&*id)
+                    && matches!(durable, Durable::No)
+                    && !id.starts_with("/temp-queue/")
+                    && !id.starts_with("/temp-topic/")
+                {
                     return Err(ProtocolError::UnknownSubscription { id: quote(&id) });
                 }
                 Ok(Event::Unsubscribe {
@@ -596,6 +606,38 @@ fn destination<'a>(frame: &FrameRef<'a>) -> Result<Cow<'a, str>, ProtocolError> 
         });
     }
     Ok(destination)
+}
+
+/// What an `UNSUBSCRIBE` says of a durable subscription.
+enum Durable<'a> {
+    No,
+    /// It is known by the subscription's own id (RabbitMQ, Apollo).
+    ById,
+    /// By this name (ActiveMQ, Artemis).
+    Named(Cow<'a, str>),
+}
+
+fn durable_subscription<'a>(frame: &FrameRef<'a>) -> Durable<'a> {
+    const NAMES: [&str; 4] = [
+        "durable-subscription-name",
+        "durable-subscriber-name",
+        "activemq.subscriptionName",
+        // ActiveMQ's own slip.
+        "activemq.subcriptionName",
+    ];
+    let mut names = NAMES.iter().filter_map(|name| frame.header(name));
+    if let Some(name) = names.find(|name| !name.is_empty()) {
+        return Durable::Named(name);
+    }
+    let is_true = |name| {
+        frame
+            .header(name)
+            .is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+    };
+    match is_true("durable") || is_true("persistent") {
+        true => Durable::ById,
+        false => Durable::No,
+    }
 }
 
 fn ack_target<'a>(frame: &FrameRef<'a>, version: Version) -> Result<AckTarget<'a>, ProtocolError> {
