@@ -1,7 +1,7 @@
 // Builds dist/ from src/ and the WebAssembly core. `cargo xtask` builds the core first and gives
 // its path in STOMPBOX_WASM.
 
-import { cp, mkdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import binaryen from "binaryen";
 import { build } from "esbuild";
@@ -64,7 +64,9 @@ await Promise.all([
   build({ ...common, entryPoints: entry("browser-cjs.cjs"), format: "cjs", outfile: out("stompbox.browser.cjs") }),
   build({ ...common, ...node, entryPoints: entry("node.js"), format: "esm", outfile: out("stompbox.node.mjs") }),
   build({ ...common, ...node, entryPoints: entry("node-cjs.cjs"), format: "cjs", outfile: out("stompbox.cjs") }),
-  cp(new URL("types/stompbox.d.ts", here), new URL("dist/stompbox.d.ts", here)),
+  // Here `.js` is a script, which `require` loads too.
+  writeFile(new URL("dist/package.json", here), '{ "type": "commonjs" }\n'),
+  cp(new URL("types/stompbox.d.mts", here), new URL("dist/stompbox.d.mts", here)),
   cp(new URL("types/stompbox.d.cts", here), new URL("dist/stompbox.d.cts", here)),
 ]);
 for (const file of ["stomp.js", "stomp.min.js", "stompbox.mjs", "stompbox.cjs"]) {

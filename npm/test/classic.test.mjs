@@ -1,6 +1,9 @@
 // What programs lean on, over a socket that the test plays.
 
 import assert from "node:assert/strict";
+import { stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import net from "node:net";
 import { describe, it } from "node:test";
 import { Stomp } from "../dist/stompbox.mjs";
 
@@ -74,6 +77,98 @@ describe("connect", () => {
   });
 });
 
+describe("connect again", () => {
+  it("does nothing while there is a connection", () => {
+    const { ws, client } = connected();
+    const lines = [];
+    client.debug = (line) => lines.push(line);
+    client.connect("guest", "guest", () => {});
+    assert.deepEqual(ws.sent, []);
+    assert.deepEqual(lines, ["Already ACTIVE, ignoring request to activate"]);
+    assert.equal(client.connected, true);
+  });
+
+  it("makes a new socket, from the error callback or before a disconnect is done", () => {
+    const sockets = [];
+    const client = Stomp.over(() => (sockets.push(new FakeSocket()), sockets.at(-1)));
+    client.debug = null;
+    let losses = 0;
+    const open = () => {
+      sockets.at(-1).open();
+      sockets.at(-1).get("CONNECTED\nversion:1.1\n\n\0");
+    };
+    const connect = () => client.connect({}, () => {}, () => (losses++, connect()));
+    connect();
+    open();
+    sockets[0].close();
+    assert.equal(losses, 1);
+    open();
+    assert.equal(client.connected, true);
+    let calls = 0;
+    client.disconnect(() => calls++);
+    connect();
+    assert.equal(calls, 1);
+    open();
+    assert.deepEqual([sockets.length, client.connected, losses], [3, true, 1]);
+  });
+});
+
+describe("the passcode", () => {
+  const secret = "pa\u2028ss";
+
+  it("is shown to nobody, and a body that looks like one is", () => {
+    const ws = new FakeSocket();
+    const client = Stomp.over(ws);
+    const lines = [];
+    client.debug = (line) => lines.push(line);
+    client.connect("guest", secret, () => {});
+    ws.open();
+    ws.get("CONNECTED\nversion:1.1\n\n\0");
+    assert.ok(ws.sent[0].includes(`\npasscode:${secret}\n`));
+    assert.ok(lines.includes(`>>> ${ws.sent[0].replace(secret, "********")}`));
+    client.send("/queue/a", {}, "\npasscode:of a recipe");
+    assert.equal(lines.at(-1), `>>> ${ws.sent[1]}`);
+  });
+
+  it("is not in the error, if CONNECT can't hold it", () => {
+    const ws = new FakeSocket();
+    const client = Stomp.over(ws);
+    client.debug = null;
+    const errors = [];
+    client.connect("guest", "first\nsecond", () => {}, (error) => errors.push(error));
+    ws.open();
+    assert.equal(errors[0].command, "ERROR");
+    assert.match(errors[0].headers.message, /the passcode has a line end/);
+    assert.match(errors[1], /^Whoops!/);
+    assert.ok(!/first|second/.test(errors.join()));
+  });
+});
+
+describe("debug", () => {
+  it("may throw without harm to the frames", () => {
+    const reported = [];
+    globalThis.reportError = (error) => reported.push(error.message);
+    const { ws, client } = connected();
+    client.debug = () => {
+      throw new Error("no such element");
+    };
+    client.send("/queue/a", {}, "x");
+    delete globalThis.reportError;
+    assert.equal(ws.sent.length, 1);
+    assert.deepEqual(reported, ["no such element"]);
+  });
+
+  it("calls a heart-beat PONG, as text or bytes", () => {
+    for (const beat of ["\n", Buffer.from("\n"), Uint8Array.of(10).buffer]) {
+      const { ws, client } = connected();
+      const lines = [];
+      client.debug = (line) => lines.push(line);
+      ws.get(beat);
+      assert.equal(lines.at(-1), "<<< PONG");
+    }
+  });
+});
+
 describe("messages", () => {
   const message = (id, subscription, body = "") =>
     `MESSAGE\nsubscription:${subscription}\nmessage-id:${id}\n\n${body}\0`;
@@ -100,6 +195,14 @@ describe("messages", () => {
       ws.get(bytes.slice(cut).buffer);
       assert.deepEqual(seen, ["äöü🦀"], `cut at ${cut}`);
     }
+  });
+
+  it("keep a U+FEFF that begins the body", () => {
+    const { ws, client } = connected();
+    let seen;
+    client.subscribe("/queue/a", (m) => (seen = m.body));
+    ws.get(message("A", "sub-0", "\uFEFFa"));
+    assert.equal(seen, "\uFEFFa");
   });
 
   it("go on after a callback that throws", () => {
@@ -154,6 +257,34 @@ describe("send", () => {
     assert.ok(ws.sent.join("").endsWith("🦀".repeat(50) + "\0"));
   });
 
+  it("splits bytes too", () => {
+    const { ws, client } = connected();
+    const sent = [];
+    ws.send = (data) => sent.push(data);
+    client.maxWebSocketFrameSize = 100;
+    client.send("/queue/a", {}, new Uint8Array(1000).fill(0xff));
+    assert.ok(sent.length > 10 && sent.every((piece) => piece.length <= 100));
+    const whole = Buffer.concat(sent);
+    assert.ok(whole.toString("latin1").endsWith("\xff".repeat(1000) + "\0"));
+  });
+
+  it("does not let the core's memory grow with what has gone by", () => {
+    const body = "x".repeat(100_000);
+    const round = () => {
+      const { ws, client } = connected();
+      client.subscribe("/queue/a", (m) => assert.equal(m.body, body));
+      client.send("/queue/a", {}, body);
+      ws.get(`MESSAGE\nsubscription:sub-0\nmessage-id:1\n\n${body}\0`);
+      const size = client.session.core.memory.buffer.byteLength;
+      ws.close();
+      return size;
+    };
+    for (let warm = 0; warm < 20; warm++) round();
+    const size = round();
+    for (let more = 0; more < 300; more++) round();
+    assert.equal(round(), size);
+  });
+
   it("can't be made to inject a header or a frame", () => {
     const { ws, client } = connected();
     client.send("/queue/a", { "x\ny": "1\n\n\\evil:2" }, "");
@@ -164,6 +295,37 @@ describe("send", () => {
   it("throws before there is a connection", () => {
     const client = Stomp.over(new FakeSocket());
     assert.throws(() => client.send("/queue/a", {}, ""), /not connected/);
+  });
+});
+
+describe("unsubscribe", () => {
+  it("leaves an id that it does not know to the server", () => {
+    const { ws, client } = connected();
+    client.unsubscribe("/queue/a");
+    assert.deepEqual(ws.sent, ["UNSUBSCRIBE\nid:/queue/a\n\n\0"]);
+  });
+});
+
+describe("the script-tag file", () => {
+  it("exports Stomp to CommonJS, as the old lib/stomp.js", () => {
+    const require = createRequire(import.meta.url);
+    for (const name of ["stompbox/stomp.js", "stompbox/stomp.min.js"]) {
+      const loaded = require(name);
+      assert.equal(loaded.Stomp.VERSIONS.V1_1, "1.1");
+      assert.equal(globalThis.Stomp, undefined);
+    }
+  });
+});
+
+describe("the package", () => {
+  it("has every file that package.json names", async () => {
+    const require = createRequire(import.meta.url);
+    const { exports, main, module, types } = require("../package.json");
+    const leaves = (value) =>
+      typeof value === "string" ? [value] : Object.values(value).flatMap(leaves);
+    for (const file of new Set([main, module, types, ...leaves(exports)])) {
+      assert.ok((await stat(new URL(`../${file}`, import.meta.url))).isFile(), file);
+    }
   });
 });
 
@@ -200,6 +362,45 @@ describe("the end of a connection", () => {
     ws.get("RECEIPT\nreceipt-id:close-1\n\n\0");
     await done;
     assert.deepEqual(errors, []);
+  });
+
+  it("calls back each disconnect once, whenever it is asked for", async () => {
+    // Twice.
+    const { ws, client } = connected();
+    const receipts = [];
+    client.onreceipt = (frame) => receipts.push(frame.headers["receipt-id"]);
+    let calls = 0;
+    client.disconnect(() => calls++);
+    client.disconnect(() => calls++);
+    ws.get("RECEIPT\nreceipt-id:close-1\n\n\0");
+    assert.equal(calls, 2);
+    assert.deepEqual(receipts, [], "of a receipt that the program did not ask for");
+    // Before CONNECTED, and after an ERROR.
+    for (const data of [undefined, "ERROR\nmessage:no\n\n\0"]) {
+      const ws = new FakeSocket();
+      const client = Stomp.over(ws);
+      client.debug = null;
+      client.connect("a", "b", () => {});
+      ws.open();
+      if (data) ws.get(data);
+      let calls = 0;
+      client.disconnect(() => calls++);
+      assert.equal(calls, 1);
+      assert.equal(ws.readyState, 3);
+    }
+    // Before a TCP connection is open: it never is.
+    const server = net.createServer((socket) => socket.on("error", () => {})).listen(0, "127.0.0.1");
+    await new Promise((resolve) => server.once("listening", resolve));
+    const { Stomp: NodeStomp } = createRequire(import.meta.url)("../dist/stompbox.cjs");
+    const tcp = NodeStomp.overTCP("127.0.0.1", server.address().port);
+    const lines = [];
+    tcp.debug = (line) => lines.push(line);
+    tcp.connect("a", "b", () => {});
+    const closed = new Promise((resolve) => tcp.ws.socket.once("close", resolve));
+    await new Promise((resolve) => tcp.disconnect(resolve));
+    await closed;
+    server.close();
+    assert.deepEqual(lines, ["Opening Web Socket..."]);
   });
 
   it("comes when the server is silent, by the program's own timers", () => {

@@ -35,6 +35,14 @@ describe("the manual page's examples", { skip, timeout: 60_000 }, () => {
         assert.equal(client.connected, false);
       });
 
+      it("connects again after it has disconnected", async () => {
+        const client = await open();
+        await disconnected(client);
+        await connected(client, "guest", "guest");
+        assert.equal(client.connected, true);
+        await disconnected(client);
+      });
+
       it("connects with a host", async () => {
         const client = make();
         await new Promise((resolve, reject) =>

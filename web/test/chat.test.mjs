@@ -89,8 +89,7 @@ describe("the pages in Chromium", { skip: skip || skipBrowser, timeout: 180_000 
       await page.locator("#messages li", { hasText: "Hello from TCP!" }).nth(count - 1).waitFor();
       socket.destroy();
     }
-    await page.getByText("Show frames").click();
-    const frames = await page.locator("#frames").textContent();
+    const frames = await page.locator("#frames").innerText();
     assert.match(frames, />>> CONNECT\n/);
     assert.match(frames, /<<< MESSAGE\n/);
     assert.ok(!frames.includes("s3cret"));
@@ -123,6 +122,16 @@ describe("the pages in Chromium", { skip: skip || skipBrowser, timeout: 180_000 
     await ann.setViewportSize({ width: 320, height: 800 });
     assert.equal(await ann.evaluate(() => document.documentElement.scrollWidth), 320);
     await shot(ann, "chat-narrow");
+    assert.match(await ann.locator("#frames .out").first().textContent(), /^>>> CONNECT\n/);
+    // Who has scrolled up to read stays there.
+    for (let at = 0; at < 30; at++) await say(ben, `line ${at}`);
+    await heard(ann, "line 29");
+    const top = () => ann.locator("#messages").evaluate((list) => list.scrollTop);
+    assert.ok((await top()) > 0);
+    await ann.locator("#messages").evaluate((list) => (list.scrollTop = 0));
+    await say(ben, "one more");
+    await heard(ann, "one more");
+    assert.equal(await top(), 0);
     await ann.getByRole("button", { name: "Disconnect" }).click();
     await ann.getByText("disconnected").waitFor();
     await ann.getByRole("button", { name: "Connect", exact: true }).click();
@@ -135,7 +144,7 @@ describe("the pages in Chromium", { skip: skip || skipBrowser, timeout: 180_000 
     const page = await open("/chat/");
     await page.getByLabel("Destination").fill("/nowhere");
     await page.getByRole("button", { name: "Connect", exact: true }).click();
-    await page.locator("#state", { hasText: "neither /queue/NAME nor /topic/NAME" }).waitFor();
+    await page.locator("#state", { hasText: "begins with none of /queue/" }).waitFor();
     await page.close();
   });
 

@@ -1,8 +1,10 @@
 use std::time::Duration;
 
 use stompbox_proto::{
-    AckMode, ContentLength, Decoder, Dialect, FrameRef, HeartBeat, Limits, Version, Versions,
-    client::{AckRef, Config, Event, Session, Timeout},
+    AckMode, Command, ContentLength, Decoder, Dialect, FrameRef, HeartBeat, Limits, Version,
+    Versions,
+    client::{AckRef, Config, Event, RequestError, Session, Timeout},
+    encode,
 };
 
 use crate::fields::Fields;
@@ -15,6 +17,8 @@ pub struct Connection {
     decoder: Decoder,
     input: Vec<u8>,
     used: usize,
+    /// A frame beside the session's.
+    unsubscribe: Option<Vec<u8>>,
 }
 
 /// What came of the bytes.
@@ -108,6 +112,7 @@ impl Connection {
             decoder: Decoder::new(limits()),
             input: Vec::new(),
             used: 0,
+            unsubscribe: None,
         }
     }
 
@@ -190,7 +195,25 @@ impl Connection {
                 let ack: AckMode = fields.text().parse().map_err(|e| format!("ack: {e}"))?;
                 session.subscribe(id, destination, ack, &fields.pairs())
             }
-            request::UNSUBSCRIBE => session.unsubscribe(fields.text(), &fields.pairs()),
+            request::UNSUBSCRIBE => {
+                let id = fields.text();
+                let headers = fields.pairs();
+                match session.unsubscribe(id, &headers) {
+                    // Programs of stomp.js give a destination here, or come twice: what follows
+                    // this call in their callback has to run, so the server is the judge.
+                    Err(RequestError::UnknownSubscription(_)) if session.is_connected() => {
+                        let all = std::iter::once(("id", id))
+                            .chain(headers.into_iter().filter(|(name, _)| *name != "id"));
+                        let mut frame = Vec::new();
+                        let (dialect, length) = (session.dialect(), ContentLength::Auto);
+                        encode(&mut frame, dialect, Command::Unsubscribe, all, b"", length)
+                            .map_err(|error| error.to_string())?;
+                        self.unsubscribe = Some(frame);
+                        Ok(())
+                    }
+                    result => result,
+                }
+            }
             request::ACK | request::NACK => {
                 let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
                 let message = AckRef {
@@ -216,7 +239,8 @@ impl Connection {
 
     /// The next frame to send.
     pub fn transmit(&mut self) -> Option<Vec<u8>> {
-        self.session.as_mut()?.poll_transmit()
+        let next = self.session.as_mut()?.poll_transmit();
+        next.or_else(|| self.unsubscribe.take())
     }
 
     /// Queues a heart-beat.
@@ -361,6 +385,19 @@ mod tests {
                 .request(request::SEND, b"/queue/a\0auto\0", b"")
                 .is_err()
         );
+    }
+
+    #[test]
+    fn unknown_subscriptions_are_left_to_the_server() {
+        let mut connection = connected();
+        connection
+            .request(request::UNSUBSCRIBE, b"/queue/a:b\0receipt\x001\0", b"")
+            .unwrap();
+        assert_eq!(
+            connection.transmit().unwrap(),
+            b"UNSUBSCRIBE\nid:/queue/a\\cb\nreceipt:1\n\n\0"
+        );
+        assert_eq!(connection.transmit(), None);
     }
 
     #[test]

@@ -1,17 +1,34 @@
 // The client of stomp.js: the same calls, callbacks and debug lines, on the core's session.
 
 import { Kind, Session, textOf } from "../core/session.js";
+import { connectArguments } from "./arguments.js";
 import { Frame } from "./frame.js";
 import { report } from "./report.js";
-import { splitText } from "./split.js";
+import { splitBytes, splitText } from "./split.js";
 
 /** How long `disconnect` waits for the server's receipt before it closes all the same, in ms. */
 const DISCONNECT_LIMIT = 2000;
 
 const OPEN = 1;
 
-/** A header's value for the debug lines. */
-const hidden = (text) => text.replace(/^(passcode:).*$/m, "$1********");
+/** A frame for the debug lines: without the passcode, which only these two commands hold. */
+const shown = (text) =>
+  /^(CONNECT|STOMP)\n/.test(text) ? text.replace(/(\npasscode:)[^\n]*/g, "$1********") : text;
+
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** The text of bytes, or undefined where they are none. */
+function textIfUtf8(bytes) {
+  try {
+    return utf8.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+const isBeat = (data) => data === "\n" || (data.byteLength === 1 && textOf(data) === "\n");
+
+const ignore = () => {};
 
 export class Client {
   /** `open`: makes the socket; it is called at once, and again by a later `connect`. */
@@ -24,7 +41,7 @@ export class Client {
     this.maxWebSocketFrameSize = 16 * 1024;
     this.subscriptions = {};
     this.partialData = "";
-    for (const name of ["Stomp", "open", "session"]) {
+    for (const name of ["Stomp", "open", "session", "ending"]) {
       Object.defineProperty(this, name, { enumerable: false, writable: true });
     }
     this.useSocket(open());
@@ -42,6 +59,12 @@ export class Client {
    * `(login, passcode, onConnect[, onError[, host]])`.
    */
   connect(...args) {
+    // Of a disconnect that still waits for its receipt nothing may reach the new connection.
+    this.ending?.end();
+    if (this.session && this.ws.readyState === OPEN) {
+      this.say("Already ACTIVE, ignoring request to activate");
+      return;
+    }
     const [headers, connectCallback, errorCallback, closeCallback] = this._parseConnect(...args);
     this.connectCallback = connectCallback;
     this.errorCallback = errorCallback;
@@ -60,12 +83,15 @@ export class Client {
     ws.onmessage = (event) => this.receive(ws, event.data);
     ws.onclose = (event) => this.lost(ws, event);
     const opened = () => {
+      if (ws !== this.ws || this.session || ws.readyState > OPEN) {
+        return;
+      }
       this.say("Web Socket Opened...");
       try {
         this.start({ ...headers });
       } catch (error) {
+        this.call(errorCallback, new Frame("ERROR", { message: error.message }));
         ws.close();
-        this.call(errorCallback, error);
       }
     };
     if (ws.readyState === OPEN) {
@@ -78,35 +104,45 @@ export class Client {
 
   /** Disconnects, then calls back; `callback` is always called, once. */
   disconnect(callback, headers = {}) {
-    const ws = this.ws;
-    if (!this.session) {
-      ws.onclose = null;
-      ws.close();
-      this.call(callback);
+    if (this.ending) {
+      this.ending.callbacks.push(callback);
       return;
     }
-    const receipt = headers?.receipt ?? `close-${++this.counter}`;
-    this.session.disconnect({ ...headers, receipt });
-    this.flush();
-    ws.onclose = null;
-    this.connected = false;
-    let ended = false;
-    const end = () => {
-      if (ended) {
+    const ws = this.ws;
+    const ending = { callbacks: [callback], receipt: undefined, end: undefined };
+    let limit;
+    ending.end = () => {
+      if (this.ending !== ending) {
         return;
       }
-      ended = true;
+      this.ending = undefined;
       clearTimeout(limit);
-      ws.onclose = null;
-      ws.onmessage = null;
+      ws.onopen = ws.onclose = ws.onmessage = ignore;
       this.cleanUp();
       ws.close();
-      this.call(callback);
+      for (const each of ending.callbacks) {
+        this.call(each);
+      }
     };
-    const limit = setTimeout(end, DISCONNECT_LIMIT);
+    this.ending = ending;
+    if (!this.session?.version()) {
+      // Before CONNECTED, or after an ERROR, there is nobody to take leave of.
+      ending.end();
+      return;
+    }
+    try {
+      ending.receipt = headers?.receipt;
+      const receipt = ending.receipt ?? `close-${++this.counter}`;
+      this.session.disconnect({ ...headers, receipt });
+    } catch (error) {
+      this.ending = undefined;
+      throw error;
+    }
+    this.connected = false;
+    ws.onclose = ending.end;
+    limit = setTimeout(ending.end, DISCONNECT_LIMIT);
     limit.unref?.();
-    this.disconnected = end;
-    ws.onclose = end;
+    this.flush();
   }
 
   /** Sends a message. A `content-length` of false leaves that header out. */
@@ -180,25 +216,7 @@ export class Client {
 
   /** The arguments of `connect` as `[headers, onConnect, onError, onClose]`. */
   _parseConnect(...args) {
-    let headers = {};
-    let rest;
-    if (args.length === 2 || (args.length > 2 && typeof args[1] === "function")) {
-      [headers, ...rest] = args;
-    } else {
-      [headers.login, headers.passcode, ...rest] = args;
-    }
-    const [connectCallback, errorCallback, ...last] = rest;
-    let closeCallback;
-    for (const argument of last) {
-      // By type: a function is called at the close, a string is the host.
-      if (typeof argument === "function") {
-        closeCallback = argument;
-      } else if (argument !== undefined && argument !== null) {
-        headers.host = argument;
-      }
-    }
-    const parsed = [headers, connectCallback, errorCallback];
-    return closeCallback ? [...parsed, closeCallback] : parsed;
+    return connectArguments(args);
   }
 
   // What follows is not for programs.
@@ -207,7 +225,7 @@ export class Client {
     this.ws = ws;
     ws.binaryType = "arraybuffer";
     // A socket that fails says so here before it closes; `ws` of Node throws if nobody listens.
-    ws.onerror ??= () => {};
+    ws.onerror ??= ignore;
   }
 
   session_() {
@@ -219,7 +237,11 @@ export class Client {
 
   start(headers) {
     this.session?.close();
-    const { outgoing, incoming } = this.heartbeat;
+    const { outgoing, incoming } = this.heartbeat || {};
+    if (/[\0\r\n]/.test(headers.passcode)) {
+      // The core's error would quote it.
+      throw new Error("the passcode has a line end or NUL, which CONNECT can't hold");
+    }
     delete headers["accept-version"];
     delete headers["heart-beat"];
     this.session = new Session({
@@ -240,24 +262,18 @@ export class Client {
         this.say(">>> PING");
         continue;
       }
-      let text;
-      try {
-        text = new TextDecoder("utf-8", { fatal: true }).decode(frame);
-      } catch {
-        text = undefined;
-      }
-      this.say(() => `>>> ${hidden(text ?? textOf(frame))}`);
-      if (text === undefined) {
-        this.ws.send(frame);
-        continue;
-      }
-      const pieces = splitText(text, this.maxWebSocketFrameSize);
-      pieces.forEach((piece, at) => {
+      const text = textIfUtf8(frame);
+      this.say(() => `>>> ${shown(text ?? textOf(frame))}`);
+      const size = this.maxWebSocketFrameSize;
+      const pieces = text === undefined ? splitBytes(frame, size) : splitText(text, size);
+      let remaining = (text ?? frame).length;
+      for (const piece of pieces) {
         this.ws.send(piece);
-        if (pieces.length > 1 && at < pieces.length - 1) {
-          this.say(() => `remaining = ${pieces.slice(at + 1).join("").length}`);
+        remaining -= piece.length;
+        if (remaining > 0) {
+          this.say(`remaining = ${remaining}`);
         }
-      });
+      }
     }
   }
 
@@ -265,11 +281,11 @@ export class Client {
     if (ws !== this.ws || !this.session) {
       return;
     }
-    if (typeof data !== "string") {
+    if (typeof data !== "string" && !ArrayBuffer.isView(data)) {
       this.say(() => `--- got data length: ${data.byteLength}`);
     }
     this.session.feed(data);
-    if (data === "\n") {
+    if (isBeat(data)) {
       this.say("<<< PONG");
       return;
     }
@@ -304,8 +320,10 @@ export class Client {
         this.call(this.onreceipt, frame);
         break;
       case Kind.DISCONNECTED:
-        this.call(this.onreceipt, frame);
-        this.disconnected?.();
+        if (this.ending?.receipt !== undefined) {
+          this.call(this.onreceipt, frame);
+        }
+        this.ending?.end();
         break;
       case Kind.ERROR:
         this.call(this.errorCallback, frame);
@@ -350,9 +368,11 @@ export class Client {
       this.ponger = this.Stomp.setInterval(incoming, () => {
         if (this.session?.isSilent()) {
           this.say(`did not receive server activity for the last ${2 * incoming}ms`);
-          // A dead connection may take minutes to close; the program is told now.
-          this.lost(ws);
+          // A dead connection may take minutes to close; the program is told now, and may connect
+          // again at once.
+          ws.onclose = ignore;
           ws.close();
+          this.lost(ws);
         }
       });
     }
@@ -386,7 +406,8 @@ export class Client {
   /** A debug line; a function is only called if somebody listens. */
   say(line) {
     if (typeof this.debug === "function") {
-      this.debug(typeof line === "function" ? line() : line);
+      // With the client as `this`, and no exception of the program's between frames.
+      this.call(this.debug, typeof line === "function" ? line() : line);
     }
   }
 

@@ -34,10 +34,11 @@ export class Frame {
 
   toString() {
     const lines = [this.command];
-    const skip = this.headers["content-length"] === false;
-    for (const name of Object.keys(this.headers)) {
+    const headers = this.headers ?? {};
+    const skip = headers["content-length"] === false;
+    for (const name of Object.keys(headers)) {
       if (name !== "content-length") {
-        lines.push(`${name}:${this.headers[name]}`);
+        lines.push(`${name}:${headers[name]}`);
       }
     }
     if (this.body && !skip) {

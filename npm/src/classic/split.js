@@ -15,3 +15,16 @@ export function splitText(text, size) {
   }
   return pieces;
 }
+
+/** Cuts bytes into pieces of at most `size`. */
+export function splitBytes(bytes, size) {
+  if (!(size > 1) || bytes.length <= size) {
+    return [bytes];
+  }
+  const pieces = [];
+  const step = Math.floor(size);
+  for (let at = 0; at < bytes.length; at += step) {
+    pieces.push(bytes.subarray(at, at + step));
+  }
+  return pieces;
+}

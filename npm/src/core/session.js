@@ -3,7 +3,8 @@
 import { exports } from "./wasm.js";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
+// A body that begins with U+FEFF keeps it.
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** What `next` gives; the numbers are the core's. */
 export const Kind = {

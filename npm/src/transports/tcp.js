@@ -5,6 +5,9 @@ const OPEN = 1;
 const CLOSING = 2;
 const CLOSED = 3;
 
+/** How long `close` waits for the peer to close too, in ms. */
+const CLOSE_LIMIT = 2000;
+
 export class TcpSocket {
   constructor(net, host, port) {
     this.url = `tcp:// ${host}:${port}`; // with the blank, as programs have seen it before
@@ -35,11 +38,23 @@ export class TcpSocket {
   }
 
   send(data) {
-    this.socket.write(data);
+    // As a WebSocket: what is sent while closing is dropped.
+    if (this.readyState === OPEN) {
+      this.socket.write(data);
+    }
   }
 
   close() {
-    this.readyState = CLOSING;
-    this.socket.end();
+    if (this.readyState === CONNECTING) {
+      // It never opens.
+      this.readyState = CLOSING;
+      this.socket.destroy();
+    } else if (this.readyState === OPEN) {
+      this.readyState = CLOSING;
+      this.socket.end();
+      // A peer that is gone would keep the half-open connection for minutes.
+      const limit = setTimeout(() => this.socket.destroy(), CLOSE_LIMIT);
+      this.socket.once("close", () => clearTimeout(limit));
+    }
   }
 }

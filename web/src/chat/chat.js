@@ -4,7 +4,8 @@
 "use strict";
 
 const MOST_MESSAGES = 500;
-const MOST_FRAME_LINES = 400;
+const MOST_FRAMES = 200;
+const MOST_OF_A_FRAME = 4000;
 
 const find = (id) => document.getElementById(id);
 const scheme = location.protocol === "https:" ? "wss" : "ws";
@@ -18,7 +19,9 @@ function show(state, text) {
 }
 
 function explain() {
-  const topic = find("destination").value.startsWith("/topic/");
+  const destination = find("destination").value.trim();
+  const topic = destination.startsWith("/topic/");
+  document.querySelector("[data-destination]").textContent = destination;
   find("kind").textContent = topic
     ? "A topic: each message goes to everybody who is connected."
     : "A queue: each message goes to one of those who read it, in turn. For a room of many, use /topic/test.";
@@ -30,27 +33,34 @@ function addMessage({ body, headers, binaryBody }) {
   item.classList.toggle("mine", Boolean(headers.name) && headers.name === find("name").value);
   const from = document.createElement("div");
   from.className = "from";
-  from.textContent = `${name}, ${new Date().toLocaleTimeString()}`;
+  const time = new Date().toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  from.textContent = `${name}, ${time}`;
   const text = document.createElement("div");
   text.className = "body";
   text.textContent = body.includes("\uFFFD")
     ? `${binaryBody.length} bytes that are no text`
     : body.replace(/[\r\n]+$/, "");
   item.append(from, text);
-  const list = find("messages");
-  list.append(item);
-  while (list.children.length > MOST_MESSAGES) list.firstChild.remove();
-  item.scrollIntoView({ block: "nearest" });
+  append(find("messages"), item, MOST_MESSAGES);
 }
 
-const frames = [];
-
 function addFrame(line) {
-  frames.push(line.replaceAll("\0", "^@").trimEnd());
-  frames.splice(0, frames.length - MOST_FRAME_LINES);
-  const pane = find("frames");
-  pane.textContent = frames.join("\n");
-  pane.scrollTop = pane.scrollHeight;
+  const item = document.createElement("span");
+  item.className = line.startsWith(">>> ") ? "out" : line.startsWith("<<< ") ? "in" : "";
+  const text = line.replaceAll("\0", "^@").trimEnd();
+  item.textContent =
+    text.length > MOST_OF_A_FRAME
+      ? `${text.slice(0, MOST_OF_A_FRAME)} … and ${text.length - MOST_OF_A_FRAME} characters more`
+      : text;
+  append(find("frames"), item, MOST_FRAMES);
+}
+
+/** Adds to the end of a list, and shows the end unless the user has scrolled up to read. */
+function append(list, item, most) {
+  const atEnd = list.scrollTop + list.clientHeight > list.scrollHeight - 40;
+  list.append(item);
+  while (list.children.length > most) list.firstElementChild.remove();
+  if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
 function setConnected(connected) {
@@ -116,5 +126,10 @@ find("leave").addEventListener("click", () => {
   });
 });
 
+find("debug").open = matchMedia("(min-width: 60rem)").matches;
+find("debug").addEventListener("toggle", () => {
+  find("frames").scrollTop = find("frames").scrollHeight;
+});
+document.querySelector("[data-host]").textContent = location.hostname;
 find("destination").addEventListener("input", explain);
 explain();

@@ -2,7 +2,7 @@
 export type Headers = Record<string, string | number | boolean | null | undefined>;
 
 /** A STOMP frame. */
-export class Frame {
+declare class Frame {
   constructor(command: string, headers?: Record<string, any>, body?: string);
   command: string;
   headers: Record<string, string>;
@@ -102,3 +102,4 @@ export interface StompStatic {
 
 export declare const Stomp: StompStatic;
 export default Stomp;
+export type { Frame };
