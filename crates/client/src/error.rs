@@ -10,7 +10,7 @@ pub enum ConnectError {
     /// The URL can't be used.
     #[error("can't connect to {url:?}: {problem}")]
     Url {
-        /// The URL.
+        /// The URL, without a login and passcode.
         url: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -18,6 +18,9 @@ pub enum ConnectError {
     /// A header of `CONNECT` can't be written.
     #[error(transparent)]
     Header(#[from] EncodeError),
+    /// The passcode can't be written.
+    #[error("the passcode has a line end or NUL, which CONNECT can't hold")]
+    Passcode,
     /// The TCP connection failed.
     #[error("can't connect to {address}")]
     Io {
@@ -50,7 +53,7 @@ pub enum Closed {
     #[error("disconnected")]
     Disconnected,
     /// The server sent `ERROR`.
-    #[error("the server reported: {message}")]
+    #[error("the server reported: {message}{}", shown(detail))]
     ServerError {
         /// The frame's `message` header.
         message: String,
@@ -71,6 +74,19 @@ pub enum Closed {
     /// The transport failed.
     #[error("the connection failed")]
     Io(#[source] Arc<io::Error>),
+}
+
+/// The most characters of an `ERROR` body that a message shows.
+const MOST_OF_A_DETAIL: usize = 500;
+
+/// The body of an `ERROR`, to follow its message.
+fn shown(detail: &str) -> String {
+    let detail = detail.trim();
+    if detail.is_empty() {
+        return String::new();
+    }
+    let end = detail.char_indices().nth(MOST_OF_A_DETAIL);
+    format!(": {}", end.map_or(detail, |(end, _)| &detail[..end]))
 }
 
 /// A request that was not made.

@@ -1,4 +1,5 @@
 use std::{
+    fmt,
     sync::{Arc, OnceLock, atomic::AtomicU64},
     time::Duration,
 };
@@ -28,8 +29,19 @@ pub async fn connect(url: &str) -> Result<Client, ConnectError> {
     ConnectOptions::new(url).connect().await
 }
 
+/// A URL without what may be a login and passcode.
+fn without_userinfo(url: &str) -> String {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = url.split_at(start);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match authority.rfind('@') {
+        Some(at) => format!("{scheme}{}", &rest[at + 1..]),
+        None => url.to_owned(),
+    }
+}
+
 /// Where and how to connect.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[must_use = "nothing happens until connect() is awaited"]
 pub struct ConnectOptions {
     url: String,
@@ -37,6 +49,19 @@ pub struct ConnectOptions {
     limits: Limits,
     connect_timeout: Duration,
     receipt_timeout: Duration,
+}
+
+/// Leaves out passcodes, also one in the URL.
+impl fmt::Debug for ConnectOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOptions")
+            .field("url", &without_userinfo(&self.url))
+            .field("config", &self.config)
+            .field("limits", &self.limits)
+            .field("connect_timeout", &self.connect_timeout)
+            .field("receipt_timeout", &self.receipt_timeout)
+            .finish()
+    }
 }
 
 impl ConnectOptions {
@@ -119,11 +144,23 @@ impl ConnectOptions {
 
     async fn dial(mut self) -> Result<Client, ConnectError> {
         let url = |problem| ConnectError::Url {
-            url: self.url.clone(),
+            url: without_userinfo(&self.url),
             problem,
         };
+        // Of a header that can't be written the error quotes the value.
+        let passcode = self.config.passcode.as_deref().unwrap_or_default();
+        if passcode.contains(['\0', '\r', '\n']) {
+            return Err(ConnectError::Passcode);
+        }
         let uri: Uri = self.url.parse().map_err(|_| url("it is not a URL"))?;
-        let host = uri.host().ok_or_else(|| url("it names no host"))?;
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| url("it names no host"))?;
+        // Ignoring them would connect as somebody else.
+        if uri.authority().is_some_and(|a| a.as_str().contains('@')) {
+            return Err(url(
+                "login and passcode are given by options, not in the URL",
+            ));
+        }
         // An IPv6 address stands in brackets in a URL, not elsewhere.
         let name = host.trim_start_matches('[').trim_end_matches(']');
         let (port, is_websocket) = match uri.scheme_str() {

@@ -3,7 +3,16 @@
 //! The client and the server's front share them. Programs that only use the client need nothing of
 //! this.
 
-use std::{collections::VecDeque, future::poll_fn, io, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -11,7 +20,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -123,6 +132,65 @@ impl Writer for TcpWriter {
     }
 }
 
+/// The receiving half of any stream.
+#[derive(Debug)]
+pub struct StreamReader<S>(ReadHalf<S>);
+
+/// The sending half of any stream.
+#[derive(Debug)]
+pub struct StreamWriter<S> {
+    half: WriteHalf<S>,
+    buffer: BytesMut,
+    /// Whether the stream was given bytes since it was last flushed: TLS keeps some back.
+    dirty: bool,
+}
+
+/// Both halves of any stream, as one of TLS.
+pub fn stream<S: AsyncRead + AsyncWrite>(stream: S) -> (StreamReader<S>, StreamWriter<S>) {
+    let (read, write) = tokio::io::split(stream);
+    let writer = StreamWriter {
+        half: write,
+        buffer: BytesMut::new(),
+        dirty: false,
+    };
+    (StreamReader(read), writer)
+}
+
+impl<S: AsyncRead + Send> Reader for StreamReader<S> {
+    async fn read(&mut self, into: &mut BytesMut) -> io::Result<Incoming> {
+        into.reserve(16 * 1024);
+        match self.0.read_buf(into).await? {
+            0 => Ok(Incoming::End),
+            _ => Ok(Incoming::Bytes),
+        }
+    }
+}
+
+impl<S: AsyncWrite + Send> Writer for StreamWriter<S> {
+    fn queue(&mut self, frame: Bytes, _: bool) {
+        self.buffer.extend_from_slice(&frame);
+    }
+
+    fn pending(&self) -> usize {
+        self.buffer.len() + usize::from(self.dirty)
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        while !self.buffer.is_empty() {
+            self.dirty = true;
+            self.half.write_buf(&mut self.buffer).await?;
+        }
+        self.half.flush().await?;
+        self.dirty = false;
+        Ok(())
+    }
+
+    async fn close(&mut self, _: Close, _: &str) {
+        // The peer may have gone; there is nobody to tell.
+        let _ = self.half.shutdown().await;
+    }
+}
+
 /// Reads on until the client closes its end, for a short while.
 pub async fn linger(reader: &mut impl Reader) {
     let drain = async {
@@ -138,7 +206,10 @@ type Socket<S> = WebSocketStream<S>;
 
 /// The receiving half of a WebSocket: the payloads of its messages, joined.
 #[derive(Debug)]
-pub struct WebSocketReader<S>(SplitStream<Socket<S>>);
+pub struct WebSocketReader<S> {
+    half: SplitStream<Socket<S>>,
+    owed: Arc<AtomicUsize>,
+}
 
 /// The sending half of a WebSocket: a message for each frame, text if the frame is UTF-8.
 #[derive(Debug)]
@@ -148,7 +219,13 @@ pub struct WebSocketWriter<S> {
     pending: usize,
     /// Whether messages were given to the socket since it was last flushed.
     dirty: bool,
+    /// Bytes of pongs that the socket has queued by itself. They count as pending, or a peer that
+    /// sends pings and reads nothing would make them grow without end.
+    owed: Arc<AtomicUsize>,
 }
+
+/// What a pong takes up beside its payload, at most.
+const PONG_OVERHEAD: usize = 128;
 
 /// Both halves of a WebSocket.
 pub fn websocket<S>(socket: Socket<S>) -> (WebSocketReader<S>, WebSocketWriter<S>)
@@ -156,31 +233,54 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
 {
     let (half, stream) = socket.split();
+    let owed = Arc::new(AtomicUsize::new(0));
+    let reader = WebSocketReader {
+        half: stream,
+        owed: Arc::clone(&owed),
+    };
     let writer = WebSocketWriter {
         half,
         queue: VecDeque::new(),
         pending: 0,
         dirty: false,
+        owed,
     };
-    (WebSocketReader(stream), writer)
+    (reader, writer)
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Reader for WebSocketReader<S> {
     async fn read(&mut self, into: &mut BytesMut) -> io::Result<Incoming> {
-        match self.0.next().await {
+        match self.half.next().await {
             None => Ok(Incoming::End),
-            Some(Ok(message)) if message.is_close() => Ok(Incoming::End),
+            Some(Ok(message)) if message.is_close() => {
+                self.send_close().await;
+                Ok(Incoming::End)
+            }
             Some(Ok(message)) => {
                 // Pings are answered by the socket; any sign of life counts for heart-beats.
                 if message.is_text() || message.is_binary() {
                     into.extend_from_slice(message.as_payload());
+                } else if message.is_ping() {
+                    let size = message.as_payload().len() + PONG_OVERHEAD;
+                    self.owed.fetch_add(size, Ordering::Relaxed);
                 }
                 Ok(Incoming::Bytes)
             }
             Some(Err(Error::PayloadTooLong { .. })) => Ok(Incoming::TooBig),
             Some(Err(Error::Io(error))) => Err(error),
-            Some(Err(error)) => Err(io::Error::new(io::ErrorKind::InvalidData, error)),
+            Some(Err(error)) => {
+                self.send_close().await;
+                Err(io::Error::new(io::ErrorKind::InvalidData, error))
+            }
         }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketReader<S> {
+    /// Sends the close frame that the socket has made by itself, as its answer to the peer's or to a
+    /// fault: it does so before it gives the end of the stream.
+    async fn send_close(&mut self) {
+        let _ = time::timeout(LINGER, self.half.next()).await;
     }
 }
 
@@ -196,28 +296,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Writer for WebSocketWriter<S> {
     }
 
     fn pending(&self) -> usize {
-        self.pending
+        self.pending + self.owed.load(Ordering::Relaxed)
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        while !self.queue.is_empty() {
-            // Only a sink that is ready gets the message, so that none is lost half-way.
-            poll_fn(|cx| self.half.poll_ready_unpin(cx))
-                .await
-                .map_err(io::Error::other)?;
-            if let Some(message) = self.queue.pop_front() {
-                self.half
-                    .start_send_unpin(message)
-                    .map_err(io::Error::other)?;
-                self.dirty = true;
-            }
+        let sent = self.send_all().await;
+        if sent.is_err() {
+            // A socket that has closed by itself takes no message, but its close frame may wait.
+            let _ = self.half.flush().await;
         }
-        if self.dirty {
-            self.half.flush().await.map_err(io::Error::other)?;
-            self.dirty = false;
-        }
-        self.pending = 0;
-        Ok(())
+        sent
     }
 
     async fn close(&mut self, close: Close, reason: &str) {
@@ -236,5 +324,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Writer for WebSocketWriter<S> {
         let message = Message::close(Some(code), &reason[..end]);
         let _ = self.half.send(message).await;
         let _ = self.half.flush().await;
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocketWriter<S> {
+    async fn send_all(&mut self) -> io::Result<()> {
+        while !self.queue.is_empty() {
+            // Only a sink that is ready gets the message, so that none is lost half-way.
+            poll_fn(|cx| self.half.poll_ready_unpin(cx))
+                .await
+                .map_err(io::Error::other)?;
+            if let Some(message) = self.queue.pop_front() {
+                self.half
+                    .start_send_unpin(message)
+                    .map_err(io::Error::other)?;
+                self.dirty = true;
+            }
+        }
+        let owed = self.owed.load(Ordering::Relaxed);
+        if self.dirty || owed > 0 {
+            self.half.flush().await.map_err(io::Error::other)?;
+            self.dirty = false;
+            self.owed.fetch_sub(owed, Ordering::Relaxed);
+        }
+        self.pending = 0;
+        Ok(())
     }
 }

@@ -6,7 +6,7 @@ use futures_util::{FutureExt as _, StreamExt as _, future::join_all};
 use stompbox::{
     AckMode, Client, Closed, ConnectError, ConnectOptions, ReceiptError, RequestError, Versions,
 };
-use stompbox_server::{Config, Server, User};
+use stompbox_server::{Config, Listen, Server, User};
 use tokio::{sync::oneshot, time::timeout};
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -17,10 +17,9 @@ struct TestServer {
 }
 
 async fn start(config: Config) -> TestServer {
-    let free = vec!["127.0.0.1:0".parse().unwrap()];
+    let free = "127.0.0.1:0".parse().unwrap();
     let server = Server::bind(Config {
-        stomp: free.clone(),
-        http: free,
+        listen: vec![Listen::stomp(free), Listen::http(free)],
         ..config
     })
     .await
@@ -202,10 +201,7 @@ async fn a_slow_program_slows_the_broker_and_loses_nothing() {
 
 #[tokio::test]
 async fn connecting_fails_with_a_reason() {
-    let user = User {
-        login: "ann".into(),
-        passcode: "right".into(),
-    };
+    let user = User::with_passcode("ann", "right").unwrap();
     let server = start(Config {
         users: vec![user],
         ..Config::default()
@@ -236,6 +232,41 @@ async fn connecting_fails_with_a_reason() {
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectError::Header(_)), "{error}");
+}
+
+#[tokio::test]
+async fn passcodes_are_in_no_error_and_no_debug_output() {
+    let options = ConnectOptions::new("stomp://ann:s3cret@127.0.0.1:1").passcode("oth3r");
+    let shown = format!("{options:?}");
+    assert!(
+        !shown.contains("s3cret") && !shown.contains("oth3r"),
+        "{shown}"
+    );
+    for (url, passcode, expected) in [
+        (
+            "stomp://ann:s3cret@127.0.0.1:1",
+            "",
+            "can't connect to \"stomp://127.0.0.1:1\": login and passcode are given by options, not in the URL",
+        ),
+        (
+            "wss://ann:s3cret@127.0.0.1/a@b",
+            "",
+            "can't connect to \"wss://127.0.0.1/a@b\": login and passcode are given by options, not in the URL",
+        ),
+        ("ann:s3cret@@", "", "can't connect to \"\": it is not a URL"),
+        (
+            "stomp://127.0.0.1:1",
+            "s3cret\nmore",
+            "the passcode has a line end or NUL, which CONNECT can't hold",
+        ),
+    ] {
+        let error = ConnectOptions::new(url)
+            .passcode(passcode)
+            .connect()
+            .await
+            .unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
 }
 
 #[tokio::test]
