@@ -1,609 +1,508 @@
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
-use stompbox_proto::AckMode;
+use slab::Slab;
 
 use crate::{
-    BrokerError, ConnectionId, Delivery, Destination, Message,
-    connection::{Connection, Step, Subscription, SubscriptionKey, Transaction, Unacked},
-    queue::{Queue, Queued},
+    BrokerError, Command, ConnectionId, Identity, Message, Output, Redelivery, Time,
+    arena::Arena,
+    connection::{Connection, Connections},
+    consumers::SubscriptionKey,
+    destination::{BareDestination, Purpose, Reader, cut},
+    durable::Durable,
+    journal::Journal,
+    message::Entry,
+    pattern::Pattern,
+    queue::{Queue, QueueKey},
+    schedule::Agenda,
+    selector::SelectorCache,
+    subscription::Subscription,
+    topic::{Topic, TopicKey},
 };
 
-/// What the broker may hold.
+/// Whose spelling and meaning of headers counts where the brokers contradict each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BrokerDialect {
+    /// All spellings; what wins is told in `docs/broker.md`.
+    #[default]
+    Auto,
+    /// RabbitMQ's: a comma is part of a name, `message-id` must not be sent.
+    Rabbitmq,
+    /// ActiveMQ Classic's.
+    Activemq,
+    /// Artemis's: `activemq.prefetchSize` counts bytes.
+    Artemis,
+    /// Apollo's: durable subscriptions are known by their id alone.
+    Apollo,
+}
+
+impl std::fmt::Display for BrokerDialect {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Rabbitmq => "rabbitmq",
+            Self::Activemq => "activemq",
+            Self::Artemis => "artemis",
+            Self::Apollo => "apollo",
+        })
+    }
+}
+
+impl std::str::FromStr for BrokerDialect {
+    type Err = BrokerError;
+
+    fn from_str(text: &str) -> Result<Self, BrokerError> {
+        match text {
+            "auto" | "stomp" | "spring" => Ok(Self::Auto),
+            "rabbitmq" => Ok(Self::Rabbitmq),
+            "activemq" => Ok(Self::Activemq),
+            "artemis" => Ok(Self::Artemis),
+            "apollo" => Ok(Self::Apollo),
+            _ => Err(BrokerError::InvalidHeader {
+                header: "dialect".into(),
+                value: cut(text),
+                expected: "auto, stomp, rabbitmq, activemq, artemis, apollo or spring",
+            }),
+        }
+    }
+}
+
+/// What the broker may hold, and how it behaves.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Bytes handed out to a connection and not yet written. A queue's messages then wait in their
-    /// queue; a topic's subscriber is too slow, and closed. Default: 1,048,576.
+    /// Bytes handed out to a connection and not yet written: more wait in their queue, or with
+    /// their topic's subscription. Default: 1,048,576.
     pub max_outstanding: usize,
-    /// Deliveries of a connection that wait for an acknowledgement. Default: 10,000.
+    /// Deliveries of a connection that wait for an acknowledgement. Default: 100,000.
     pub max_unacked: usize,
-    /// Bytes of all messages that wait in queues. Default: 536,870,912.
-    pub max_queued_bytes: usize,
+    /// Unacknowledged messages of a subscription, unless its headers say otherwise. Default: 1000.
+    pub prefetch_messages: u64,
+    /// Bytes of them. Default: 4,194,304.
+    pub prefetch_bytes: u64,
+    /// Bytes of a topic's messages that wait for a slow subscriber before its policy acts.
+    /// Default: 1,048,576.
+    pub max_waiting: u64,
+    /// Bytes of all messages in memory. Near it, producers are made to wait; beyond it they get an
+    /// error. Default: 536,870,912.
+    pub max_memory: usize,
     /// Frames of a transaction. Default: 10,000.
     pub max_transaction_frames: usize,
     /// Bytes of a transaction's messages. Default: 67,108,864.
     pub max_transaction_bytes: usize,
+    /// Most queues, and most topics, at a time. Default: 100,000.
+    pub max_destinations: usize,
+    /// Messages that are scheduled, or wait for their redelivery. Default: 100,000.
+    pub max_scheduled: usize,
+    /// What a name without a known prefix is. Default: an error.
+    pub bare_destination: BareDestination,
+    /// Whose headers are meant. Default: everybody's.
+    pub dialect: BrokerDialect,
+    /// How a message comes again.
+    pub redelivery: Redelivery,
+    /// The last messages of each topic that are kept for `from-seq` and its like. Default: 100.
+    pub topic_log_messages: u64,
+    /// Their bytes. Default: 65,536.
+    pub topic_log_bytes: u64,
+    /// The bytes of all topics' last messages. Default: 33,554,432.
+    pub topic_logs_bytes: u64,
+    /// The bytes of a stream without `x-max-length-bytes`. Default: 67,108,864.
+    pub stream_bytes: u64,
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             max_outstanding: 1 << 20,
-            max_unacked: 10_000,
-            max_queued_bytes: 512 << 20,
+            max_unacked: 100_000,
+            prefetch_messages: 1000,
+            prefetch_bytes: 4 << 20,
+            max_waiting: 1 << 20,
+            max_memory: 512 << 20,
             max_transaction_frames: 10_000,
             max_transaction_bytes: 64 << 20,
+            max_destinations: 100_000,
+            max_scheduled: 100_000,
+            bare_destination: BareDestination::Error,
+            dialect: BrokerDialect::Auto,
+            redelivery: Redelivery::default(),
+            topic_log_messages: 100,
+            topic_log_bytes: 64 << 10,
+            topic_logs_bytes: 32 << 20,
+            stream_bytes: 64 << 20,
         }
     }
 }
 
-/// Which delivery an `ACK` or `NACK` names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Target<'a> {
-    /// 1.2: the delivery's tag.
-    Tag(u64),
-    /// 1.0 and 1.1: the message's number, and the subscription's id where there is one.
-    Message {
-        /// The message's number.
-        message_id: u64,
-        /// The subscription's id.
-        subscription: Option<&'a str>,
-    },
-}
+pub(crate) type Hasher = foldhash::fast::RandomState;
 
-/// What is to be done for a connection.
-#[derive(Clone, Debug)]
-pub enum Output {
-    /// Write a message.
-    Deliver(ConnectionId, Delivery),
-    /// Close: messages of a topic come faster than the client takes them.
-    Overflow {
-        /// Which connection.
-        connection: ConnectionId,
-        /// The limit that was reached.
-        limit: &'static str,
-        /// Its value.
-        value: usize,
-    },
-}
-
-/// The engine. Drain [`poll_output`](Self::poll_output) after every command.
+/// The engine: commands go in by [`run`](Self::run), what is to be done for connections comes out
+/// of [`take_outputs`](Self::take_outputs), what is to be stored out of
+/// [`take_batch`](Self::take_batch). It knows no clock and no socket.
 #[derive(Debug)]
 pub struct Broker {
-    config: Config,
-    connections: HashMap<ConnectionId, Connection>,
-    queues: HashMap<Arc<str>, Queue>,
-    topics: HashMap<Arc<str>, BTreeSet<SubscriptionKey>>,
-    next_message: u64,
-    next_subscription: u64,
-    queued_bytes: usize,
-    outputs: VecDeque<Output>,
+    pub(crate) config: Config,
+    pub(crate) now: Time,
+    /// Distinguishes message ids of this run from those of others.
+    pub(crate) run: Box<str>,
+    pub(crate) connections: Connections,
+    pub(crate) subscriptions: Slab<Subscription>,
+    pub(crate) queues: Arena<Queue>,
+    pub(crate) queue_names: HashMap<Arc<str>, QueueKey, Hasher>,
+    pub(crate) topics: Slab<Topic>,
+    pub(crate) topic_names: HashMap<Arc<str>, TopicKey, Hasher>,
+    /// Subscriptions to topics, or queues, by wildcards.
+    pub(crate) topic_patterns: Vec<(Pattern, SubscriptionKey)>,
+    pub(crate) queue_patterns: Vec<(Pattern, SubscriptionKey)>,
+    pub(crate) durable: Durable,
+    pub(crate) journal: Journal,
+    pub(crate) agenda: Agenda,
+    pub(crate) selectors: SelectorCache,
+    /// The number of the next message.
+    pub(crate) next_sequence: u64,
+    /// A number for each turn of a consumer.
+    pub(crate) turn: u64,
+    /// Bytes of messages in memory.
+    pub(crate) memory: usize,
+    pub(crate) pressed: bool,
+    /// Topics of the messages in all topic logs, in the order these came.
+    pub(crate) log_order: VecDeque<TopicKey>,
+    pub(crate) log_bytes: u64,
+    /// Queues with messages that may expire, and topics and queues that may be forgotten.
+    pub(crate) next_sweep: Time,
+    pub(crate) idle_queues: HashSet<QueueKey, Hasher>,
+    pub(crate) expiring: HashSet<QueueKey, Hasher>,
+    /// Dead letters that are still to be sent.
+    pub(crate) letters: VecDeque<Arc<Message>>,
+    /// One is being sent.
+    pub(crate) burying: bool,
 }
 
 impl Broker {
-    /// An empty broker.
-    pub fn new(config: Config) -> Self {
+    /// An empty broker that stores nothing. `run` distinguishes its message ids from those of
+    /// others.
+    pub fn new(config: Config, run: &str, now: Time) -> Self {
         Self {
             config,
-            connections: HashMap::new(),
-            queues: HashMap::new(),
-            topics: HashMap::new(),
-            next_message: 1,
-            next_subscription: 1,
-            queued_bytes: 0,
-            outputs: VecDeque::new(),
+            now,
+            run: run.into(),
+            connections: Connections::default(),
+            subscriptions: Slab::new(),
+            queues: Arena::new(),
+            queue_names: HashMap::default(),
+            topics: Slab::new(),
+            topic_names: HashMap::default(),
+            topic_patterns: Vec::new(),
+            queue_patterns: Vec::new(),
+            durable: Durable::default(),
+            journal: Journal::new(false),
+            agenda: Agenda::default(),
+            selectors: SelectorCache::new(1000),
+            next_sequence: 1,
+            turn: 0,
+            memory: 0,
+            pressed: false,
+            log_order: VecDeque::new(),
+            log_bytes: 0,
+            next_sweep: now,
+            idle_queues: HashSet::default(),
+            expiring: HashSet::default(),
+            letters: VecDeque::new(),
+            burying: false,
         }
     }
 
-    /// The next thing to do.
-    pub fn poll_output(&mut self) -> Option<Output> {
-        self.outputs.pop_front()
+    /// What distinguishes this run's message ids: they are it, a hyphen, and the sequence.
+    pub fn run_id(&self) -> &str {
+        &self.run
     }
 
     /// A client has connected.
-    pub fn connect(&mut self, id: ConnectionId) {
-        self.connections.insert(id, Connection::default());
+    pub fn connect(&mut self, identity: Identity, now: Time) -> ConnectionId {
+        self.now = self.now.max(now);
+        self.connections.add(Connection::new(identity, self.now))
     }
 
-    /// A client has gone: its transactions are aborted, and what it has not acknowledged goes back
-    /// to its place in the queues.
-    pub fn disconnect(&mut self, id: ConnectionId) {
-        let Some(mut connection) = self.connections.remove(&id) else {
-            return;
-        };
-        for (number, subscription) in std::mem::take(&mut connection.subscriptions) {
-            let key = SubscriptionKey {
-                connection: id,
-                number,
-            };
-            self.remove_consumer(key, &subscription);
-        }
-        let unacked = std::mem::take(&mut connection.unacked);
-        self.put_back(unacked.into_values());
-    }
-
-    /// Subscribes. The id must be free on the connection, which the session sees to.
-    ///
-    /// # Errors
-    ///
-    /// The destination is neither a queue's nor a topic's.
-    pub fn subscribe(
+    /// Does what a connection wants, in order.
+    pub fn run(
         &mut self,
         id: ConnectionId,
-        subscription: &str,
-        implicit_id: bool,
-        destination: &str,
-        ack: AckMode,
-    ) -> Result<(), BrokerError> {
-        let kind = Destination::parse(destination)?;
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return Ok(());
-        };
-        let number = self.next_subscription;
-        self.next_subscription += 1;
-        let name: Arc<str> = destination.into();
-        let is_queue = matches!(kind, Destination::Queue(_));
-        let subscription = Subscription {
-            id: subscription.into(),
-            implicit_id,
-            destination: Arc::clone(&name),
-            is_queue,
-            ack,
-        };
-        connection.ids.insert(Arc::clone(&subscription.id), number);
-        connection.subscriptions.insert(number, subscription);
-        let key = SubscriptionKey {
-            connection: id,
-            number,
-        };
-        if is_queue {
-            self.queues
-                .entry(Arc::clone(&name))
-                .or_default()
-                .add_consumer(key);
-            self.dispatch(&name);
-        } else {
-            self.topics.entry(name).or_default().insert(key);
+        commands: impl IntoIterator<Item = Command>,
+        now: Time,
+    ) {
+        self.now = self.now.max(now);
+        for command in commands {
+            self.command(id, command);
+            self.send_letters();
         }
-        Ok(())
+        self.update_pressure();
     }
 
-    /// Ends a subscription: what it has not acknowledged goes back to the queue.
-    pub fn unsubscribe(&mut self, id: ConnectionId, subscription: &str) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let Some(number) = connection.ids.remove(subscription) else {
-            return;
-        };
-        let Some(subscription) = connection.subscriptions.remove(&number) else {
-            return;
-        };
-        let tags: Vec<u64> = connection
-            .unacked
-            .iter()
-            .filter(|(_, unacked)| unacked.subscription == number)
-            .map(|(tag, _)| *tag)
-            .collect();
-        let unacked: Vec<_> = tags
-            .iter()
-            .filter_map(|tag| connection.take_unacked(*tag))
-            .collect();
-        self.remove_consumer(
-            SubscriptionKey {
-                connection: id,
-                number,
-            },
-            &subscription,
-        );
-        self.put_back(unacked.into_iter());
+    /// Whether messages take up so much memory that producers should wait.
+    pub fn is_pressed(&self) -> bool {
+        self.pressed
     }
 
-    /// Sends a message, or adds it to an open transaction.
-    ///
-    /// # Errors
-    ///
-    /// The destination is none, or a limit is reached. Nothing is sent.
-    pub fn send(
-        &mut self,
-        id: ConnectionId,
-        transaction: Option<&str>,
-        message: Message,
-    ) -> Result<(), BrokerError> {
-        Destination::parse(&message.destination)?;
-        match transaction {
-            Some(name) => {
-                let size = message.size();
-                self.add_step(id, name, Step::Send(message), size)
-            }
-            None => {
-                self.check_storage(message.size())?;
-                self.publish(message);
-                Ok(())
-            }
-        }
+    /// Bytes of messages in memory.
+    pub fn memory(&self) -> usize {
+        self.memory
     }
 
-    /// Acknowledges (`consumed`) or refuses a delivery, or adds that to an open transaction. In
-    /// client mode this takes in all earlier deliveries of the subscription. What is refused goes
-    /// back to its place in the queue; a topic's message is dropped.
-    ///
-    /// # Errors
-    ///
-    /// There is no such delivery, or the transaction is too large.
-    pub fn acknowledge(
-        &mut self,
-        id: ConnectionId,
-        transaction: Option<&str>,
-        target: Target<'_>,
-        consumed: bool,
-    ) -> Result<(), BrokerError> {
-        let tag = self.find_delivery(id, target)?;
-        match transaction {
-            Some(name) => self.add_step(id, name, Step::Ack { tag, consumed }, 32),
-            None => {
-                self.settle(id, tag, consumed);
-                Ok(())
-            }
-        }
+    /// How many connections there are.
+    pub fn connections(&self) -> usize {
+        self.connections.len()
     }
 
-    /// Begins a transaction.
-    pub fn begin(&mut self, id: ConnectionId, transaction: &str) {
-        if let Some(connection) = self.connections.get_mut(&id) {
-            connection
-                .transactions
-                .insert(transaction.into(), Transaction::default());
-        }
-    }
-
-    /// Does all of a transaction, or nothing.
-    ///
-    /// # Errors
-    ///
-    /// A limit is reached; the transaction is aborted.
-    pub fn commit(&mut self, id: ConnectionId, transaction: &str) -> Result<(), BrokerError> {
-        let Some(transaction) = self.take_transaction(id, transaction) else {
-            return Ok(());
-        };
-        self.check_storage(transaction.bytes)?;
-        for step in transaction.steps {
-            match step {
-                Step::Send(message) => self.publish(message),
-                Step::Ack { tag, consumed } => self.settle(id, tag, consumed),
-            }
-        }
-        Ok(())
-    }
-
-    /// Forgets a transaction: its messages are not sent, its acknowledgements not made.
-    pub fn abort(&mut self, id: ConnectionId, transaction: &str) {
-        self.take_transaction(id, transaction);
-    }
-
-    /// Takes back a delivery that was not written, because its connection has ended. One that waits
-    /// for an acknowledgement went back at [`disconnect`](Self::disconnect) already, and one of a
-    /// topic has nowhere to go.
-    pub fn give_back(&mut self, delivery: Delivery) {
-        let Delivery {
-            message,
-            message_id: sequence,
-            tag,
-            redeliveries: deliveries,
-            ..
-        } = delivery;
-        if tag.is_some() {
-            return;
-        }
-        if let Ok(Destination::Queue(name)) = Destination::parse(&message.destination) {
-            let name: Arc<str> = name.into();
-            self.queued_bytes += message.size();
-            let queue = self.queues.entry(Arc::clone(&name)).or_default();
-            queue.put_back(Queued {
-                sequence,
-                message,
-                deliveries,
-            });
-            self.dispatch(&name);
-        }
-    }
-
-    /// That many bytes of deliveries were written to the client, as [`Message::size`] counts.
-    pub fn drained(&mut self, id: ConnectionId, bytes: usize) {
-        let Some(connection) = self.connections.get_mut(&id) else {
-            return;
-        };
-        let was_full = connection.outstanding >= self.config.max_outstanding;
-        connection.outstanding = connection.outstanding.saturating_sub(bytes);
-        if was_full {
-            self.dispatch_for(id);
-        }
-    }
-
-    /// Whether a subscriber of the topic has more than half of what it may have outstanding: its
-    /// producers should pause for a moment.
-    pub fn is_pressed(&self, destination: &str) -> bool {
-        self.topics.get(destination).is_some_and(|keys| {
-            keys.iter().any(|key| {
-                self.connections
-                    .get(&key.connection)
-                    .is_some_and(|c| c.outstanding > self.config.max_outstanding / 2)
-            })
+    /// The name, messages, consumers and bytes of each queue.
+    pub fn queue_stats(&self) -> impl Iterator<Item = (&str, usize, usize, u64)> {
+        self.queues.iter().map(|(_, queue)| {
+            let messages = &queue.messages;
+            (
+                &*queue.key,
+                messages.len(),
+                queue.consumers.len(),
+                messages.bytes(),
+            )
         })
     }
 
-    fn take_transaction(&mut self, id: ConnectionId, name: &str) -> Option<Transaction> {
-        self.connections.get_mut(&id)?.transactions.remove(name)
+    /// The next connection with something to do.
+    pub fn poll_dirty(&mut self) -> Option<ConnectionId> {
+        while let Some(id) = self.connections.dirty.pop() {
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.dirty = false;
+                connection.paused = false;
+                return Some(id);
+            }
+        }
+        None
     }
 
-    fn add_step(
+    /// Moves what is to be done for a connection to the end of `into`. Where that is empty both
+    /// change their room, so that none is made anew.
+    pub fn take_outputs(&mut self, id: ConnectionId, into: &mut VecDeque<Output>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            if into.is_empty() {
+                std::mem::swap(into, &mut connection.outputs);
+            } else {
+                into.append(&mut connection.outputs);
+            }
+        }
+    }
+
+    pub(crate) fn command(&mut self, id: ConnectionId, command: Command) {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        match command {
+            Command::Drained(bytes) => self.drained(id, bytes),
+            Command::GiveBack(delivery) => self.give_back(id, *delivery),
+            command => {
+                if let Some(waiting) = &mut connection.suspended {
+                    // What it sent before is still done; it gets nothing more.
+                    connection.over |= matches!(command, Command::Gone { .. });
+                    self.memory += command.size();
+                    waiting.push_back(command);
+                } else if let Command::Gone { unwritten } = command {
+                    self.gone(id, unwritten);
+                } else if !connection.failed {
+                    self.request(id, command);
+                }
+            }
+        }
+    }
+
+    fn request(&mut self, id: ConnectionId, command: Command) {
+        let (result, receipt) = match command {
+            Command::Send {
+                transaction,
+                receipt,
+                message,
+            } => return self.send(id, transaction.as_deref(), receipt, message),
+            Command::Acknowledge {
+                target,
+                consumed,
+                requeue,
+                transaction,
+                receipt,
+            } => {
+                let transaction = transaction.as_deref();
+                return self.acknowledge(id, &target, consumed, requeue, transaction, receipt);
+            }
+            Command::Subscribe(subscribe) => return self.subscribe(id, *subscribe),
+            Command::Unsubscribe {
+                id: subscription,
+                headers,
+                receipt,
+            } => match self.unsubscribe(id, &subscription, &headers) {
+                // It is to be gone after a restart too.
+                Ok(true) if receipt.is_some() && self.journal.is_enabled() => {
+                    let key = self.journal.receipt(id, receipt, false);
+                    self.journal.follow(key);
+                    return self.await_receipt(id, key);
+                }
+                result => (result.map(|_| ()), receipt),
+            },
+            Command::Begin {
+                transaction,
+                receipt,
+            } => {
+                self.begin(id, transaction);
+                (Ok(()), receipt)
+            }
+            Command::Commit {
+                transaction,
+                receipt,
+            } => return self.commit(id, &transaction, receipt),
+            Command::Abort {
+                transaction,
+                receipt,
+            } => {
+                self.abort(id, &transaction);
+                (Ok(()), receipt)
+            }
+            Command::Refuse { error, receipt } => (Err(error), receipt),
+            Command::Quit { receipt } => return self.quit(id, receipt),
+            Command::Drained(_) | Command::GiveBack(_) | Command::Gone { .. } => return,
+        };
+        self.answer(id, result, receipt);
+    }
+
+    /// Gives a receipt at once, or ends the connection with an error.
+    pub(crate) fn answer(
         &mut self,
         id: ConnectionId,
-        name: &str,
-        step: Step,
-        bytes: usize,
-    ) -> Result<(), BrokerError> {
-        let connection = self.connections.get_mut(&id);
-        let Some(transaction) = connection.and_then(|c| c.transactions.get_mut(name)) else {
-            return Ok(());
-        };
-        if transaction.steps.len() >= self.config.max_transaction_frames {
-            let limit = self.config.max_transaction_frames;
-            return Err(BrokerError::TransactionTooLarge {
-                what: "frames",
-                limit,
-            });
+        result: Result<(), BrokerError>,
+        receipt: Option<Box<str>>,
+    ) {
+        match (result, receipt) {
+            (Ok(()), Some(receipt)) => self.connections.output(id, Output::Receipt(receipt)),
+            (Ok(()), None) => {}
+            (Err(error), receipt) => self.connections.fail(id, error, receipt),
         }
-        if transaction.bytes + bytes > self.config.max_transaction_bytes {
-            let limit = self.config.max_transaction_bytes;
-            return Err(BrokerError::TransactionTooLarge {
-                what: "bytes",
-                limit,
-            });
-        }
-        transaction.bytes += bytes;
-        transaction.steps.push(step);
-        Ok(())
     }
 
-    fn check_storage(&self, bytes: usize) -> Result<(), BrokerError> {
-        let limit = self.config.max_queued_bytes;
-        if self.queued_bytes + bytes > limit {
-            return Err(BrokerError::StorageFull {
-                used: self.queued_bytes,
-                limit,
-            });
-        }
-        Ok(())
-    }
-
-    fn find_delivery(&self, id: ConnectionId, target: Target<'_>) -> Result<u64, BrokerError> {
-        let unknown = |id: u64| BrokerError::UnknownMessage { id: id.to_string() };
-        let connection = self.connections.get(&id);
-        match target {
-            Target::Tag(tag) => match connection {
-                Some(connection) if connection.unacked.contains_key(&tag) => Ok(tag),
-                _ => Err(unknown(tag)),
-            },
-            Target::Message {
-                message_id,
-                subscription,
-            } => {
-                let connection = connection.ok_or_else(|| unknown(message_id))?;
-                let numbers = match subscription {
-                    None => 0..=u64::MAX,
-                    Some(id) => {
-                        let number = connection.ids.get(id).copied();
-                        let number = number.ok_or_else(|| unknown(message_id))?;
-                        number..=number
-                    }
-                };
-                let range = (message_id, *numbers.start())..=(message_id, *numbers.end());
-                let found = connection.tags.range(range).next();
-                found
-                    .map(|(_, tag)| *tag)
-                    .ok_or_else(|| unknown(message_id))
+    fn quit(&mut self, id: ConnectionId, receipt: Option<Box<str>>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            if connection.receipts == 0 {
+                self.connections.output(id, Output::Bye(receipt));
+                self.end(id);
+            } else {
+                connection.quitting = Some(receipt);
             }
         }
     }
 
-    fn settle(&mut self, id: ConnectionId, tag: u64, consumed: bool) {
-        let Some(connection) = self.connections.get_mut(&id) else {
+    /// A connection is over, up to what goes back: it gets nothing more.
+    pub(crate) fn end(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.over = true;
+        }
+    }
+
+    /// Forgets a connection and all that is its own.
+    fn gone(&mut self, id: ConnectionId, mut unwritten: Vec<crate::Delivery>) {
+        let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
-        let was_full = connection.unacked.len() >= self.config.max_unacked;
-        let tags = connection.covered_by(tag);
-        let settled: Vec<_> = tags
-            .into_iter()
-            .filter_map(|tag| connection.take_unacked(tag))
-            .collect();
-        if !consumed {
-            self.put_back(settled.into_iter());
+        connection.over = true;
+        // Nobody will write these either.
+        let outputs = connection.outputs.drain(..);
+        unwritten.extend(outputs.filter_map(|output| match output {
+            Output::Deliver(delivery) => Some(delivery),
+            _ => None,
+        }));
+        let mut subscriptions: Vec<SubscriptionKey> =
+            connection.subscriptions.values().copied().collect();
+        subscriptions.sort_unstable();
+        let mut freed = Vec::new();
+        for key in &subscriptions {
+            freed.extend(self.detach(*key));
         }
-        if was_full {
-            self.dispatch_for(id);
+        self.return_all(id, unwritten);
+        for queue in freed {
+            self.feed_all(queue);
         }
-    }
-
-    fn put_back(&mut self, unacked: impl Iterator<Item = Unacked>) {
-        let mut touched = BTreeSet::new();
-        for unacked in unacked {
-            let Some(name) = unacked.queue else { continue };
-            self.queued_bytes += unacked.queued.message.size();
-            self.queues
-                .entry(Arc::clone(&name))
-                .or_default()
-                .put_back(unacked.queued);
-            touched.insert(name);
+        for key in subscriptions {
+            self.forget_subscription(key);
         }
-        for name in touched {
-            self.dispatch(&name);
-        }
-    }
-
-    fn remove_consumer(&mut self, key: SubscriptionKey, subscription: &Subscription) {
-        let name = &subscription.destination;
-        if subscription.is_queue {
-            if let Some(queue) = self.queues.get_mut(name) {
-                queue.remove_consumer(key);
-                if queue.is_unused() {
-                    self.queues.remove(name);
-                }
-            }
-        } else if let Some(keys) = self.topics.get_mut(name) {
-            keys.remove(&key);
-            if keys.is_empty() {
-                self.topics.remove(name);
-            }
+        let Some(connection) = self.connections.remove(id) else {
+            return;
+        };
+        let open = connection.transactions.values();
+        let open: usize = open.map(|transaction| transaction.bytes).sum();
+        self.memory = self.memory.saturating_sub(open);
+        for queue in connection.temporary {
+            self.delete_queue(queue);
         }
     }
 
-    fn publish(&mut self, message: Message) {
-        let sequence = self.next_message;
-        self.next_message += 1;
-        let message = Arc::new(message);
-        let queued = Queued {
+    /// How a connection's names of destinations are to be read.
+    pub(crate) fn reader<'a>(
+        &self,
+        identity: &'a Identity,
+        purpose: Purpose,
+        multicast: Option<bool>,
+    ) -> Reader<'a> {
+        Reader {
+            purpose,
+            reply_token: &identity.reply_token,
+            login: &identity.login,
+            bare: self.config.bare_destination,
+            multicast,
+        }
+    }
+
+    /// A message stays in memory.
+    #[inline]
+    pub(crate) fn hold(&mut self, entry: &Entry) {
+        if entry.message.is_some() {
+            self.memory += entry.size as usize;
+        }
+    }
+
+    /// A message leaves memory.
+    #[inline]
+    pub(crate) fn release(&mut self, entry: &Entry) {
+        if entry.message.is_some() {
+            self.memory = self.memory.saturating_sub(entry.size as usize);
+        }
+    }
+
+    /// Producers wait from nine tenths of the memory on, until there is more than a fifth free.
+    pub(crate) fn update_pressure(&mut self) {
+        let used = self.memory + self.journal.bytes();
+        let tenth = self.config.max_memory / 10;
+        if used > 9 * tenth {
+            self.pressed = true;
+        } else if used < 8 * tenth {
+            self.pressed = false;
+        }
+    }
+
+    /// Whether a message of that many bytes may be held.
+    pub(crate) fn check_memory(&self, bytes: usize) -> Result<(), BrokerError> {
+        let (used, limit) = (self.memory, self.config.max_memory);
+        if used + bytes > limit {
+            return Err(BrokerError::MemoryFull { used, limit });
+        }
+        Ok(())
+    }
+
+    /// A message's entry in a queue or log.
+    pub(crate) fn entry(&mut self, message: &Arc<Message>) -> Entry {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        Entry {
             sequence,
-            message: Arc::clone(&message),
+            size: u32::try_from(message.size()).unwrap_or(u32::MAX),
             deliveries: 0,
-        };
-        match Destination::parse(&message.destination) {
-            Ok(Destination::Queue(name)) => {
-                self.queued_bytes += message.size();
-                if let Some(queue) = self.queues.get_mut(name) {
-                    queue.messages.push_back(queued);
-                } else {
-                    self.queues
-                        .entry(name.into())
-                        .or_default()
-                        .messages
-                        .push_back(queued);
-                }
-                self.dispatch(name);
-            }
-            Ok(Destination::Topic(name)) => {
-                let Some(keys) = self.topics.get(name) else {
-                    return;
-                };
-                for key in keys {
-                    if let Some(connection) = self.connections.get_mut(&key.connection) {
-                        let output = fan_out(&self.config, *key, connection, &queued);
-                        self.outputs.extend(output);
-                    }
-                }
-            }
-            // `send` has refused it.
-            Err(_) => {}
+            failures: 0,
+            priority: message.priority,
+            expires: message.expires,
+            stored: 0,
+            message: Some(Arc::clone(message)),
         }
     }
-
-    /// Hands out a connection's queues' messages again, once it can take more.
-    fn dispatch_for(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get(&id) else {
-            return;
-        };
-        let names: BTreeSet<Arc<str>> = connection
-            .subscriptions
-            .values()
-            .filter(|subscription| subscription.is_queue)
-            .map(|subscription| Arc::clone(&subscription.destination))
-            .collect();
-        for name in names {
-            self.dispatch(&name);
-        }
-    }
-
-    /// Hands out a queue's messages while somebody can take one.
-    fn dispatch(&mut self, name: &str) {
-        let Some(queue) = self.queues.get_mut(name) else {
-            return;
-        };
-        while !queue.messages.is_empty() {
-            let config = &self.config;
-            let connections = &mut self.connections;
-            let consumer = queue.next_consumer(|key| {
-                connections.get(&key.connection).is_some_and(|connection| {
-                    connection.outstanding < config.max_outstanding
-                        && connection.unacked.len() < config.max_unacked
-                        && !connection.overflowed
-                })
-            });
-            let Some(key) = consumer else { return };
-            let Some(queued) = queue.messages.pop_front() else {
-                return;
-            };
-            self.queued_bytes -= queued.message.size();
-            if let Some(connection) = connections.get_mut(&key.connection) {
-                let output = deliver(key, connection, queued);
-                self.outputs.extend(output);
-            }
-        }
-        if queue.is_unused() {
-            self.queues.remove(name);
-        }
-    }
-}
-
-fn deliver(
-    key: SubscriptionKey,
-    connection: &mut Connection,
-    mut queued: Queued,
-) -> Option<Output> {
-    let subscription = connection.subscriptions.get(&key.number)?;
-    let redeliveries = queued.deliveries;
-    queued.deliveries += 1;
-    connection.outstanding += queued.message.size();
-    let mut delivery = Delivery {
-        subscription: (!subscription.implicit_id).then(|| Arc::clone(&subscription.id)),
-        message_id: queued.sequence,
-        tag: None,
-        redeliveries,
-        message: Arc::clone(&queued.message),
-    };
-    if subscription.ack != AckMode::Auto {
-        connection.next_tag += 1;
-        let tag = connection.next_tag;
-        delivery.tag = Some(tag);
-        connection.tags.insert((queued.sequence, key.number), tag);
-        let unacked = Unacked {
-            subscription: key.number,
-            queue: subscription
-                .is_queue
-                .then(|| Arc::clone(&subscription.destination)),
-            cumulative: subscription.ack == AckMode::Client,
-            queued,
-        };
-        connection.unacked.insert(tag, unacked);
-    }
-    Some(Output::Deliver(key.connection, delivery))
-}
-
-/// A topic's message for one subscriber, who is closed if it has too much already.
-fn fan_out(
-    config: &Config,
-    key: SubscriptionKey,
-    connection: &mut Connection,
-    queued: &Queued,
-) -> Option<Output> {
-    if connection.overflowed {
-        return None;
-    }
-    let overflow = |limit, value| Output::Overflow {
-        connection: key.connection,
-        limit,
-        value,
-    };
-    let size = queued.message.size();
-    // A single message always fits: the limit is for what piles up.
-    if connection.outstanding > 0 && connection.outstanding + size > config.max_outstanding {
-        connection.overflowed = true;
-        return Some(overflow("max_outstanding", config.max_outstanding));
-    }
-    if connection.unacked.len() >= config.max_unacked {
-        connection.overflowed = true;
-        return Some(overflow("max_unacked", config.max_unacked));
-    }
-    deliver(key, connection, queued.clone())
 }

@@ -1,61 +1,61 @@
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
 };
 
-use stompbox_proto::AckMode;
+use crate::{
+    BrokerError, Command, Message, Output, Time, consumers::SubscriptionKey, message::Entry,
+    queue::QueueKey, subscription::Origin,
+};
 
-use crate::{Message, queue::Queued};
-
-/// A connection's number, given by the caller and never used again.
-pub type ConnectionId = u64;
-
-/// A message for a subscription: the caller writes it as a `MESSAGE` frame.
-#[derive(Clone, Debug)]
-pub struct Delivery {
-    /// The id of the subscription; `None` if the client gave none (1.0).
-    pub subscription: Option<Arc<str>>,
-    /// The message's number: `message-id`, the same at each redelivery.
-    pub message_id: u64,
-    /// The delivery's number on its connection, if it is to be acknowledged: the `ack` header.
-    pub tag: Option<u64>,
-    /// How often the message was handed out before.
-    pub redeliveries: u32,
-    /// The message.
-    pub message: Arc<Message>,
-}
-
-/// Connection and number of a subscription, never used again.
+/// A connection, as [`Broker::connect`](crate::Broker::connect) numbered it; never used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct SubscriptionKey {
-    pub(crate) connection: ConnectionId,
-    pub(crate) number: u64,
+pub struct ConnectionId(pub(crate) u64);
+
+impl ConnectionId {
+    /// The number of its place, which a later connection may have again.
+    pub fn index(self) -> usize {
+        (self.0 & 0xffff_ffff) as usize
+    }
+
+    /// The number, which no other connection of this broker has or had.
+    pub fn number(self) -> u64 {
+        self.0
+    }
 }
 
-#[derive(Debug)]
-pub(crate) struct Subscription {
-    pub(crate) id: Arc<str>,
-    pub(crate) implicit_id: bool,
-    pub(crate) destination: Arc<str>,
-    pub(crate) is_queue: bool,
-    pub(crate) ack: AckMode,
+/// Who connects.
+#[derive(Clone, Debug, Default)]
+pub struct Identity {
+    /// The login; empty if there is none.
+    pub login: Box<str>,
+    /// The `client-id` header; empty if there is none.
+    pub client_id: Box<str>,
+    /// What nobody can guess, and never the same: it names the connection's temporary
+    /// destinations.
+    pub reply_token: Box<str>,
+    /// 1.0 and 1.1: messages are acknowledged by `message-id`.
+    pub acks_by_message_id: bool,
 }
 
 /// A delivery that is to be acknowledged.
 #[derive(Debug)]
 pub(crate) struct Unacked {
-    pub(crate) subscription: u64,
-    /// The queue to return to; a topic's message has none.
-    pub(crate) queue: Option<Arc<str>>,
+    pub(crate) subscription: SubscriptionKey,
+    pub(crate) origin: Origin,
+    pub(crate) entry: Entry,
     pub(crate) cumulative: bool,
-    pub(crate) queued: Queued,
 }
 
 /// What a transaction will do.
 #[derive(Debug)]
 pub(crate) enum Step {
-    Send(Message),
-    Ack { tag: u64, consumed: bool },
+    Send(Arc<Message>),
+    Ack {
+        tag: u64,
+        consumed: bool,
+        requeue: bool,
+    },
 }
 
 #[derive(Debug, Default)]
@@ -64,43 +64,288 @@ pub(crate) struct Transaction {
     pub(crate) bytes: usize,
 }
 
-#[derive(Debug, Default)]
+/// A persistent message in auto mode that is not known to be written to its client: until then it
+/// stays in the store.
+#[derive(Debug)]
+pub(crate) struct Unwritten {
+    /// It is written when so many bytes of the connection are.
+    pub(crate) end: u64,
+    pub(crate) queue: QueueKey,
+    /// `None`: up to here others may be that are not stored, of a subscription that has ended. Its
+    /// queue waits for what comes back of them.
+    pub(crate) entry: Option<Entry>,
+}
+
+#[derive(Debug)]
 pub(crate) struct Connection {
-    /// By number.
-    pub(crate) subscriptions: HashMap<u64, Subscription>,
-    /// The numbers of the client's own ids.
-    pub(crate) ids: HashMap<Arc<str>, u64>,
-    pub(crate) transactions: HashMap<String, Transaction>,
-    pub(crate) unacked: BTreeMap<u64, Unacked>,
-    /// Message and subscription number to tag: how 1.0 and 1.1 name a delivery.
-    pub(crate) tags: BTreeMap<(u64, u64), u64>,
-    pub(crate) next_tag: u64,
+    pub(crate) identity: Identity,
+    pub(crate) subscriptions: HashMap<Box<str>, SubscriptionKey>,
+    pub(crate) transactions: HashMap<Box<str>, Transaction>,
+    pub(crate) unacked: Window,
+    /// 1.0 and 1.1: the tag of a message's delivery to a subscription.
+    pub(crate) tags: BTreeMap<(u64, SubscriptionKey), u64>,
     /// Bytes handed out and not yet written to the client.
     pub(crate) outstanding: usize,
-    /// Too slow for a topic: it gets nothing more.
-    pub(crate) overflowed: bool,
+    /// All bytes ever handed out, and ever written.
+    pub(crate) handed_out: u64,
+    pub(crate) written: u64,
+    pub(crate) unwritten: VecDeque<Unwritten>,
+    /// Subscriptions that wait for room.
+    pub(crate) blocked: Vec<SubscriptionKey>,
+    pub(crate) outputs: VecDeque<Output>,
+    /// Listed among the connections that have outputs.
+    pub(crate) dirty: bool,
+    /// It got an `ERROR`: nothing more is done for it.
+    pub(crate) failed: bool,
+    /// It has gone, or got its end: nothing more is handed out to it.
+    pub(crate) over: bool,
+    /// It is slow for its topics; when it last took something.
+    pub(crate) progressed: Time,
+    /// Commands that wait until a transaction is on disk.
+    pub(crate) suspended: Option<VecDeque<Command>>,
+    /// Receipts that are still to be given.
+    pub(crate) receipts: usize,
+    /// `DISCONNECT` came; with its receipt.
+    pub(crate) quitting: Option<Option<Box<str>>>,
+    pub(crate) temporary: Vec<QueueKey>,
+    /// It was told to pause before it reads more.
+    pub(crate) paused: bool,
 }
 
 impl Connection {
-    pub(crate) fn take_unacked(&mut self, tag: u64) -> Option<Unacked> {
-        let unacked = self.unacked.remove(&tag)?;
-        self.tags
-            .remove(&(unacked.queued.sequence, unacked.subscription));
-        Some(unacked)
+    pub(crate) fn new(identity: Identity, now: Time) -> Self {
+        Self {
+            identity,
+            subscriptions: HashMap::new(),
+            transactions: HashMap::new(),
+            unacked: Window::default(),
+            tags: BTreeMap::new(),
+            outstanding: 0,
+            handed_out: 0,
+            written: 0,
+            unwritten: VecDeque::new(),
+            blocked: Vec::new(),
+            outputs: VecDeque::new(),
+            dirty: false,
+            failed: false,
+            over: false,
+            progressed: now,
+            suspended: None,
+            receipts: 0,
+            quitting: None,
+            temporary: Vec::new(),
+            paused: false,
+        }
     }
 
-    /// The deliveries that an `ACK` or `NACK` of `tag` means: in client mode all earlier ones of
-    /// the same subscription too.
-    pub(crate) fn covered_by(&self, tag: u64) -> Vec<u64> {
-        match self.unacked.get(&tag) {
-            None => Vec::new(),
-            Some(last) if last.cumulative => self
-                .unacked
-                .range(..=tag)
-                .filter(|(_, unacked)| unacked.subscription == last.subscription)
-                .map(|(tag, _)| *tag)
-                .collect(),
-            Some(_) => vec![tag],
+    pub(crate) fn take_unacked(&mut self, tag: u64) -> Option<Unacked> {
+        let unacked = self.unacked.remove(tag)?;
+        if self.identity.acks_by_message_id {
+            let key = (unacked.entry.sequence, unacked.subscription);
+            self.tags.remove(&key);
         }
+        Some(unacked)
+    }
+}
+
+/// Deliveries that wait for an acknowledgement, by tag. Most are acknowledged in about the order
+/// of their tags; a few that are not must not hold room for all that came after.
+#[derive(Debug, Default)]
+pub(crate) struct Window {
+    /// The tag of the first in `recent`, less one.
+    base: u64,
+    recent: VecDeque<Option<Unacked>>,
+    /// Stragglers.
+    old: BTreeMap<u64, Unacked>,
+    len: usize,
+}
+
+impl Window {
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Adds the next; gives its tag, from 1 on.
+    #[inline]
+    pub(crate) fn push(&mut self, unacked: Unacked) -> u64 {
+        if self.recent.len() > 1024 && self.recent.len() > 4 * self.len {
+            for unacked in self.recent.drain(..) {
+                self.base += 1;
+                if let Some(unacked) = unacked {
+                    self.old.insert(self.base, unacked);
+                }
+            }
+        }
+        self.recent.push_back(Some(unacked));
+        self.len += 1;
+        self.base + self.recent.len() as u64
+    }
+
+    pub(crate) fn get(&self, tag: u64) -> Option<&Unacked> {
+        match tag.checked_sub(self.base + 1) {
+            Some(at) => self.recent.get(usize::try_from(at).ok()?)?.as_ref(),
+            None => self.old.get(&tag),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn remove(&mut self, tag: u64) -> Option<Unacked> {
+        let found = match tag.checked_sub(self.base + 1) {
+            Some(at) => {
+                let found = self.recent.get_mut(usize::try_from(at).ok()?)?.take();
+                while let Some(None) = self.recent.front() {
+                    self.recent.pop_front();
+                    self.base += 1;
+                }
+                found
+            }
+            None => self.old.remove(&tag),
+        }?;
+        self.len -= 1;
+        if self.len == 0 && self.recent.capacity() > 1024 {
+            self.recent = VecDeque::new();
+        }
+        Some(found)
+    }
+
+    pub(crate) fn entries_mut(&mut self) -> impl Iterator<Item = &mut Entry> {
+        let recent = self.recent.iter_mut().flatten();
+        let all = self.old.values_mut().chain(recent);
+        all.map(|unacked| &mut unacked.entry)
+    }
+
+    /// The tags, and what waits for them, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, &Unacked)> {
+        let recent = (self.base + 1..).zip(&self.recent);
+        self.old
+            .iter()
+            .map(|(tag, unacked)| (*tag, unacked))
+            .chain(recent.filter_map(|(tag, unacked)| Some((tag, unacked.as_ref()?))))
+    }
+}
+
+/// The connections, by number.
+#[derive(Debug, Default)]
+pub(crate) struct Connections {
+    places: Vec<(u32, Option<Box<Connection>>)>,
+    free: Vec<u32>,
+    /// Those that have outputs.
+    pub(crate) dirty: Vec<ConnectionId>,
+}
+
+impl Connections {
+    pub(crate) fn add(&mut self, connection: Connection) -> ConnectionId {
+        let connection = Some(Box::new(connection));
+        let index = match self.free.pop() {
+            Some(index) => {
+                let place = &mut self.places[index as usize];
+                place.0 = place.0.wrapping_add(1);
+                place.1 = connection;
+                index
+            }
+            None => {
+                self.places.push((1, connection));
+                self.places.len() as u32 - 1
+            }
+        };
+        ConnectionId(u64::from(self.places[index as usize].0) << 32 | u64::from(index))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self, id: ConnectionId) -> Option<&Connection> {
+        let (generation, connection) = self.places.get(id.index())?;
+        connection
+            .as_deref()
+            .filter(|_| u64::from(*generation) == id.0 >> 32)
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let (generation, connection) = self.places.get_mut(id.index())?;
+        connection
+            .as_deref_mut()
+            .filter(|_| u64::from(*generation) == id.0 >> 32)
+    }
+
+    pub(crate) fn remove(&mut self, id: ConnectionId) -> Option<Connection> {
+        self.get(id)?;
+        let connection = self.places[id.index()].1.take()?;
+        self.free.push(id.index() as u32);
+        Some(*connection)
+    }
+
+    pub(crate) fn ids(&self) -> Vec<ConnectionId> {
+        let places = self.places.iter().enumerate();
+        places
+            .filter(|(_, (_, connection))| connection.is_some())
+            .map(|(index, (generation, _))| {
+                ConnectionId(u64::from(*generation) << 32 | index as u64)
+            })
+            .collect()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    /// Gives a connection something to do.
+    #[inline]
+    pub(crate) fn output(&mut self, id: ConnectionId, output: Output) {
+        if let Some(connection) = self.get_mut(id) {
+            connection.outputs.push_back(output);
+            if !std::mem::replace(&mut connection.dirty, true) {
+                self.dirty.push(id);
+            }
+        }
+    }
+
+    /// Ends a connection with an error; nothing more is done for it.
+    pub(crate) fn fail(&mut self, id: ConnectionId, error: BrokerError, receipt: Option<Box<str>>) {
+        if let Some(connection) = self.get_mut(id)
+            && !std::mem::replace(&mut connection.failed, true)
+            && !connection.over
+        {
+            self.output(id, Output::Error { error, receipt });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unacked(sequence: u64) -> Unacked {
+        Unacked {
+            subscription: 0,
+            origin: Origin::Own,
+            entry: Entry {
+                sequence,
+                message: None,
+                size: 0,
+                deliveries: 0,
+                failures: 0,
+                priority: 4,
+                expires: 0,
+                stored: 0,
+            },
+            cumulative: false,
+        }
+    }
+
+    #[test]
+    fn a_straggler_holds_no_room_for_others() {
+        let mut window = Window::default();
+        let first = window.push(unacked(1));
+        for sequence in 2..100_000 {
+            let tag = window.push(unacked(sequence));
+            assert_eq!(tag, sequence);
+            assert_eq!(window.remove(tag).map(|u| u.entry.sequence), Some(sequence));
+        }
+        assert!(window.recent.len() < 5000);
+        assert_eq!(window.iter().map(|(tag, _)| tag).collect::<Vec<_>>(), [1]);
+        assert_eq!(window.get(first).map(|u| u.entry.sequence), Some(1));
+        assert!(window.remove(first).is_some());
+        assert!(window.remove(first).is_none());
+        assert_eq!(window.len(), 0);
     }
 }

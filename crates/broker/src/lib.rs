@@ -1,17 +1,47 @@
-//! The embedded broker engine: queues, topics, acknowledgements and transactions.
+//! The embedded broker engine: queues, topics, acknowledgements, transactions, selectors.
 //!
-//! Plain synchronous code: commands go into [`Broker`], [`Output`]s come out of
-//! [`Broker::poll_output`]. It knows no socket and no clock, so that tests drive it directly.
+//! Plain synchronous code: [`Command`]s go into [`Broker::run`], [`Output`]s come out of
+//! [`Broker::take_outputs`]. It knows no socket and no clock, so that tests drive it directly. What
+//! is to be stored comes out of [`Broker::take_batch`] as operations of `stompbox-store`.
 
+mod acknowledge;
+mod arena;
+mod audit;
 mod broker;
+mod command;
 mod connection;
+mod consumers;
+mod definitions;
+mod delivery;
 mod destination;
+mod dialect;
+mod durable;
 mod error;
+mod feasible;
+mod journal;
+mod log;
 mod message;
+mod paging;
+mod pattern;
 mod queue;
+mod redelivery;
+mod routing;
+mod schedule;
+pub mod selector;
+mod subscribe;
+mod subscription;
+mod sweep;
+mod topic;
+mod transaction;
+mod view;
 
-pub use broker::{Broker, Config, Output, Target};
-pub use connection::{ConnectionId, Delivery};
-pub use destination::{Destination, InvalidDestination};
+pub use broker::{Broker, BrokerDialect, Config};
+pub use command::{Command, Output, Subscribe, Target};
+pub use connection::{ConnectionId, Identity};
+pub use destination::{BareDestination, canonical_names};
 pub use error::BrokerError;
-pub use message::Message;
+pub use message::{Message, write_number};
+pub use subscription::{Delivery, Redelivery, Subscriber};
+
+/// Milliseconds since 1970.
+pub type Time = u64;

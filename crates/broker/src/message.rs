@@ -1,60 +1,442 @@
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU8, Ordering},
+    },
+};
+
 use bytes::Bytes;
-use stompbox_proto::FrameRef;
+use stompbox_proto::{Dialect, FrameRef, escape};
+
+use crate::{
+    BrokerError, Time,
+    dialect::send::{self, Extras, SendHeaders},
+};
+
+/// A header's name and value.
+type Header = (Box<str>, Box<str>);
 
 /// A message, shared by all its deliveries and never changed.
-#[derive(Debug, PartialEq, Eq)]
+///
+/// It is kept as it goes over the wire, so that a delivery copies it once and encodes nothing: see
+/// [`wire`](Self::wire).
+#[derive(Debug)]
 pub struct Message {
-    /// The destination, as the `SEND` spelt it.
-    pub destination: Box<str>,
-    /// The headers that consumers get, in the order of the `SEND`; of a repeated one all entries.
-    pub headers: Vec<(Box<str>, Box<str>)>,
-    /// The body.
-    pub body: Bytes,
-    /// Whether the body is UTF-8, and so may go into a text message of a WebSocket.
-    pub is_text: bool,
+    /// `destination:…`, the other headers as STOMP 1.2 escapes them, `content-length`, a blank
+    /// line, the body, and its NUL.
+    block: Vec<u8>,
+    body_start: usize,
+    /// The end of the destination's line in `block`.
+    destination_end: usize,
+    /// Whether any header holds an escape.
+    escaped: bool,
+    /// Whether any header holds a carriage return, which 1.1 can't express.
+    has_cr: bool,
+    /// 0: not known yet; 1: the body is UTF-8; 2: it is not.
+    text: AtomicU8,
+    /// Survives a restart, where the store is on disk.
+    pub(crate) persistent: bool,
+    /// 0 to 9; 4 without a header.
+    pub(crate) priority: u8,
+    /// When it is worth nothing any more; 0: never.
+    pub(crate) expires: Time,
+    pub(crate) extras: Option<Box<Extras>>,
+    /// Unescaped headers, made when a message with escapes is first asked for one.
+    plain: OnceLock<Box<[Header]>>,
 }
 
-/// Headers of a `SEND` that say something to the server, or that the server itself writes.
-const SERVER_OWNED: [&str; 9] = [
-    "destination",
-    "content-length",
-    "receipt",
-    "transaction",
-    "subscription",
-    "message-id",
-    "ack",
-    "redelivered",
-    "delivery-count",
-];
+/// Room that a message takes beside its bytes, about.
+const OVERHEAD: usize = 160;
+
+const DESTINATION: &[u8] = b"destination:";
 
 impl Message {
-    /// The message of a `SEND` frame.
-    pub fn of(frame: &FrameRef<'_>, destination: &str) -> Self {
-        let headers = frame
-            .headers()
-            .filter(|(name, _)| !SERVER_OWNED.contains(&&**name))
-            .map(|(name, value)| (name.into(), value.into()))
-            .collect();
-        Self::new(destination, headers, Bytes::copy_from_slice(frame.body()))
+    /// The message of a `SEND` frame. `reply_token` is the connection's own; see
+    /// [`Identity`](crate::Identity).
+    ///
+    /// # Errors
+    ///
+    /// A header that the broker acts on has a value that makes no sense.
+    pub fn of(
+        frame: &FrameRef<'_>,
+        destination: &str,
+        reply_token: &str,
+        now: Time,
+    ) -> Result<Self, BrokerError> {
+        let mut builder = Builder::new(destination, frame.head_len() + frame.body().len() + 32);
+        let mut headers = SendHeaders::new(now);
+        if frame.is_plain() {
+            for (name, value) in frame.plain_headers() {
+                if send::is_server_owned(name) {
+                    continue;
+                }
+                headers.take(name, value)?;
+                match public_reply(name, value, reply_token) {
+                    None => builder.plain_header(name, value),
+                    Some(reply) => {
+                        builder.header(name, &reply);
+                        headers.extras().temp_reply = Some(value.into());
+                    }
+                }
+            }
+        } else {
+            for (name, value) in frame.headers() {
+                if send::is_server_owned(&name) {
+                    continue;
+                }
+                headers.take(&name, &value)?;
+                let reply = public_reply(&name, &value, reply_token);
+                builder.header(&name, reply.as_deref().unwrap_or(&value));
+                if reply.is_some() {
+                    headers.extras().temp_reply = Some(value.as_ref().into());
+                }
+            }
+        }
+        headers.done();
+        Ok(builder.build(frame.body(), headers))
     }
 
     /// A message of its parts.
-    pub fn new(destination: &str, headers: Vec<(Box<str>, Box<str>)>, body: Bytes) -> Self {
-        let is_text = std::str::from_utf8(&body).is_ok();
-        Self {
-            destination: destination.into(),
-            headers,
-            body,
-            is_text,
+    ///
+    /// # Errors
+    ///
+    /// As [`of`](Self::of).
+    pub fn new(
+        destination: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+        now: Time,
+    ) -> Result<Self, BrokerError> {
+        let mut builder = Builder::new(destination, body.len() + 256);
+        let mut parsed = SendHeaders::new(now);
+        for (name, value) in headers {
+            parsed.take(name, value)?;
+            builder.header(name, value);
+        }
+        parsed.done();
+        Ok(builder.build(body, parsed))
+    }
+
+    /// A message as [`stored`](Self::stored) gave it; `None` if the bytes are none.
+    pub(crate) fn restore(block: Bytes, expires: Time) -> Option<Self> {
+        let head_end = memchr::memmem::find(&block, b"\n\n")? + 2;
+        let head = std::str::from_utf8(&block[..head_end]).ok()?;
+        let destination_end = head.find('\n')?;
+        if !head.starts_with("destination:") || block.last() != Some(&0) {
+            return None;
+        }
+        let escaped = head.contains('\\');
+        let mut headers = SendHeaders::new(0);
+        for line in head.lines().skip(1) {
+            let Some((name, value)) = line.split_once(':') else {
+                continue;
+            };
+            // They were good when they came.
+            let _ = headers.take(&unescape(name), &unescape(value));
+        }
+        headers.done();
+        Some(Self {
+            has_cr: escaped && head.contains("\\r"),
+            text: AtomicU8::new(0),
+            body_start: head_end,
+            destination_end,
+            escaped,
+            persistent: headers.persistent,
+            priority: headers.priority,
+            expires,
+            extras: headers.extras,
+            plain: OnceLock::new(),
+            block: block.into(),
+        })
+    }
+
+    /// A copy with headers added behind the first line, instead of those of the same names, and
+    /// perhaps another destination. What its other headers ask of the broker is not done again, but
+    /// that a group stays together.
+    pub(crate) fn with(&self, destination: Option<&str>, added: &[(&str, &str)]) -> Self {
+        let own = self.destination();
+        let mut builder = Builder::new(destination.unwrap_or(&own), self.block.len() + 256);
+        for (name, value) in added {
+            builder.header(name, value);
+        }
+        for (name, value) in self.headers() {
+            let replaced = added.iter().any(|(n, _)| *n == name);
+            if !replaced && name != "destination" && name != "content-length" {
+                builder.header(&name, &value);
+            }
+        }
+        let mut headers = SendHeaders::new(0);
+        headers.persistent = self.persistent;
+        headers.priority = self.priority;
+        headers.expires = self.expires;
+        if let Some(group) = self.extras.as_ref().and_then(|extras| extras.group.clone()) {
+            headers.extras().group = Some(group);
+        }
+        builder.build(self.body(), headers)
+    }
+
+    /// The copy that the scheduler sends: it does all that the headers say but be scheduled.
+    pub(crate) fn scheduled(&self, job: &str) -> Self {
+        let mut message = self.with(None, &[("scheduledJobId", job)]);
+        message.extras = self.extras.clone().map(|mut extras| {
+            extras.schedule = None;
+            extras.temp_reply = None;
+            extras
+        });
+        message
+    }
+
+    /// The bytes to store.
+    pub(crate) fn stored(&self) -> Bytes {
+        Bytes::copy_from_slice(&self.block)
+    }
+
+    /// The destination, as the `SEND` spelt it.
+    pub fn destination(&self) -> Cow<'_, str> {
+        let line = &self.block[DESTINATION.len()..self.destination_end];
+        let text = std::str::from_utf8(line).unwrap_or_default();
+        if self.escaped {
+            unescape(text)
+        } else {
+            Cow::Borrowed(text)
+        }
+    }
+
+    /// All headers of it, unescaped, in wire order: those of the `SEND` that are not the server's.
+    pub fn headers(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        self.lines()
+            .map(|(name, value)| (unescape(name), unescape(value)))
+    }
+
+    /// The value of a header; of a repeated one the first.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        if !self.escaped {
+            return self.lines().find(|(n, _)| *n == name).map(|(_, v)| v);
+        }
+        let plain = self.plain.get_or_init(|| {
+            self.headers()
+                .map(|(n, v)| (n.into_owned().into(), v.into_owned().into()))
+                .collect()
+        });
+        plain.iter().find(|(n, _)| **n == *name).map(|(_, v)| &**v)
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.block[self.body_start..self.block.len() - 1]
+    }
+
+    /// Whether the body is UTF-8, and so may go into a text message of a WebSocket.
+    pub fn is_text(&self) -> bool {
+        match self.text.load(Ordering::Relaxed) {
+            0 => {
+                let is_text = std::str::from_utf8(self.body()).is_ok();
+                let known = if is_text { 1 } else { 2 };
+                self.text.store(known, Ordering::Relaxed);
+                is_text
+            }
+            known => known == 1,
         }
     }
 
     /// About how many bytes it takes up, in memory or on the wire.
     pub fn size(&self) -> usize {
-        let headers = self
-            .headers
-            .iter()
-            .map(|(name, value)| name.len() + value.len() + 32);
-        128 + self.destination.len() + self.body.len() + headers.sum::<usize>()
+        OVERHEAD + self.block.len()
     }
+
+    /// What follows a `MESSAGE` frame's own headers in a dialect, up to its NUL. Headers that the
+    /// dialect can't express are left out: the message still arrives.
+    pub fn wire(&self, dialect: Dialect) -> Cow<'_, [u8]> {
+        let as_it_is = match dialect {
+            Dialect::V1_2 => true,
+            Dialect::V1_1 => !self.has_cr,
+            Dialect::V1_0 | Dialect::Handshake => !self.escaped,
+        };
+        if as_it_is {
+            return Cow::Borrowed(&self.block);
+        }
+        let mut out = Vec::with_capacity(self.block.len());
+        for (name, value) in self.headers() {
+            // 1.0 has no escapes: there a name ends at its first colon.
+            if dialect == Dialect::V1_0 && name.contains(':') {
+                continue;
+            }
+            if let (Ok(name), Ok(value)) = (written(&name, dialect), written(&value, dialect)) {
+                out.extend_from_slice(name.as_bytes());
+                out.push(b':');
+                out.extend_from_slice(value.as_bytes());
+                out.push(b'\n');
+            }
+        }
+        out.extend_from_slice(&self.block[self.body_start - 1..]);
+        Cow::Owned(out)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = (&str, &str)> {
+        let head = std::str::from_utf8(&self.block[..self.body_start]).unwrap_or_default();
+        head.lines().filter_map(|line| line.split_once(':'))
+    }
+}
+
+/// What others are told instead of a `reply-to` that only the sender's connection knows.
+#[inline]
+fn public_reply(name: &str, value: &str, reply_token: &str) -> Option<String> {
+    if name != "reply-to" {
+        return None;
+    }
+    crate::destination::public_reply(value, reply_token)
+}
+
+/// Two messages are equal if all that consumers see of them is.
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.block == other.block
+    }
+}
+
+fn written(text: &str, dialect: Dialect) -> Result<Cow<'_, str>, stompbox_proto::EncodeError> {
+    if dialect == Dialect::V1_0 && !text.contains(['\n', '\r', '\0']) {
+        return Ok(Cow::Borrowed(text));
+    }
+    escape(text, dialect)
+}
+
+fn unescape(text: &str) -> Cow<'_, str> {
+    if !text.contains('\\') {
+        return Cow::Borrowed(text);
+    }
+    let mut plain = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        plain.push(match letter {
+            '\\' => match letters.next() {
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('c') => ':',
+                _ => '\\',
+            },
+            letter => letter,
+        });
+    }
+    Cow::Owned(plain)
+}
+
+/// Writes a message's block.
+struct Builder {
+    block: Vec<u8>,
+    destination_end: usize,
+    escaped: bool,
+    has_cr: bool,
+}
+
+impl Builder {
+    fn new(destination: &str, capacity: usize) -> Self {
+        let mut builder = Self {
+            block: Vec::with_capacity(capacity),
+            destination_end: 0,
+            escaped: false,
+            has_cr: false,
+        };
+        builder.header("destination", destination);
+        builder.destination_end = builder.block.len() - 1;
+        builder
+    }
+
+    fn header(&mut self, name: &str, value: &str) {
+        self.text(name);
+        self.block.push(b':');
+        self.text(value);
+        self.block.push(b'\n');
+    }
+
+    /// A header of a frame in which there is no backslash and no CR.
+    #[inline]
+    fn plain_header(&mut self, name: &str, value: &str) {
+        self.block.extend_from_slice(name.as_bytes());
+        self.block.push(b':');
+        // A colon may stand in a value as it is, and is escaped all the same.
+        if memchr::memchr(b':', value.as_bytes()).is_some() {
+            self.text(value);
+        } else {
+            self.block.extend_from_slice(value.as_bytes());
+        }
+        self.block.push(b'\n');
+    }
+
+    fn text(&mut self, text: &str) {
+        let special = |b: &u8| matches!(b, b'\\' | b':' | b'\n' | b'\r');
+        if !text.as_bytes().iter().any(special) {
+            self.block.extend_from_slice(text.as_bytes());
+            return;
+        }
+        self.escaped = true;
+        self.has_cr |= text.contains('\r');
+        // Only a NUL can't be written, and none comes out of a frame's head.
+        if let Ok(text) = escape(text, Dialect::V1_2) {
+            self.block.extend_from_slice(text.as_bytes());
+        }
+    }
+
+    fn build(mut self, body: &[u8], headers: SendHeaders) -> Message {
+        if !body.is_empty() {
+            self.block.extend_from_slice(b"content-length:");
+            write_number(&mut self.block, body.len() as u64);
+            self.block.push(b'\n');
+        }
+        self.block.push(b'\n');
+        let body_start = self.block.len();
+        self.block.reserve_exact(body.len() + 1);
+        self.block.extend_from_slice(body);
+        self.block.push(0);
+        Message {
+            block: self.block,
+            body_start,
+            destination_end: self.destination_end,
+            escaped: self.escaped,
+            has_cr: self.has_cr,
+            text: AtomicU8::new(0),
+            persistent: headers.persistent,
+            priority: headers.priority,
+            expires: headers.expires,
+            extras: headers.extras,
+            plain: OnceLock::new(),
+        }
+    }
+}
+
+/// Writes a number in decimal.
+#[inline]
+pub fn write_number(out: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// A message in one queue, or on its way to one consumer.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    /// Its place among all messages: also the number of its `message-id`.
+    pub(crate) sequence: u64,
+    /// `None`: paged out to the store.
+    pub(crate) message: Option<Arc<Message>>,
+    /// Bytes as [`Message::size`] counts, also of one that is paged out.
+    pub(crate) size: u32,
+    /// How often it was handed out before.
+    pub(crate) deliveries: u32,
+    /// How often it was refused by `NACK`.
+    pub(crate) failures: u16,
+    pub(crate) priority: u8,
+    /// When it is worth nothing any more; 0: never.
+    pub(crate) expires: Time,
+    /// Where its `Put` is among the store's operations; 0: it has none.
+    pub(crate) stored: u64,
 }

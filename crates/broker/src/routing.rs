@@ -1,0 +1,714 @@
+//! `SEND`: where a message goes.
+
+use std::sync::Arc;
+
+use crate::{
+    Broker, BrokerError, ConnectionId, Identity, Message, Output, Time,
+    connection::Step,
+    destination::{Purpose, Reader, Target, cut, parts},
+    dialect::{
+        queue::Overflow,
+        send::{Retain, Schedule},
+    },
+    journal::{Kind, Put, RECOVERED, ReceiptKey},
+    log::{Log, Retention},
+    message::Entry,
+    queue::QueueKey,
+    redelivery::Death,
+    schedule::{Due, Job},
+    selector::Selector,
+    subscription::{Origin, Waiting},
+    topic::{Retained, TopicKey},
+    view::Seen,
+};
+
+/// Who sent a message: its receipt, and whom its errors concern.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sender {
+    pub(crate) connection: Option<ConnectionId>,
+    /// Waits for what the message needs of the store.
+    pub(crate) receipt: Option<ReceiptKey>,
+}
+
+impl Broker {
+    pub(crate) fn send(
+        &mut self,
+        id: ConnectionId,
+        transaction: Option<&str>,
+        receipt: Option<Box<str>>,
+        message: Arc<Message>,
+    ) {
+        if let Some(transaction) = transaction {
+            let size = message.size();
+            let result = self
+                .check_send(id, &message)
+                .and_then(|()| self.add_step(id, transaction, Step::Send(message), size));
+            // A receipt asked for within a transaction is answered at once.
+            return self.answer(id, result, receipt);
+        }
+        if let Err(error) = self.check_memory(message.size()) {
+            return self.answer(id, Err(error), receipt);
+        }
+        if let Err(error) = self.check_store(&message) {
+            return self.answer(id, Err(error), receipt);
+        }
+        let waits = self.journal.is_enabled() && message.persistent;
+        let key = match &receipt {
+            Some(_) if waits => Some(self.journal.receipt(id, receipt.clone(), false)),
+            _ => None,
+        };
+        let sender = Sender {
+            connection: Some(id),
+            receipt: key,
+        };
+        let result = self.publish(sender, message);
+        match (key, result) {
+            (None, result) => self.answer(id, result, receipt),
+            (Some(key), Ok(())) => self.await_receipt(id, key),
+            (Some(key), Err(error)) => {
+                self.journal.drop_receipt(key);
+                self.answer(id, Err(error), receipt);
+            }
+        }
+    }
+
+    /// Gives a receipt if it waits for nothing; otherwise the connection waits for it.
+    pub(crate) fn await_receipt(&mut self, id: ConnectionId, key: ReceiptKey) {
+        if let Some(receipt) = self.journal.take_if_done(key) {
+            if let Some(receipt) = receipt.id {
+                self.connections.output(id, Output::Receipt(receipt));
+            }
+        } else if let Some(connection) = self.connections.get_mut(id) {
+            connection.receipts += 1;
+        }
+    }
+
+    /// Whether a message can be stored, if it is to be.
+    #[inline]
+    pub(crate) fn check_store(&self, message: &Message) -> Result<(), BrokerError> {
+        if !message.persistent {
+            return Ok(());
+        }
+        self.check_room()
+    }
+
+    /// Whether the store takes something new.
+    pub(crate) fn check_room(&self) -> Result<(), BrokerError> {
+        self.check_promises()?;
+        if self.journal.is_full(self.now) {
+            let reason = "it was full a moment ago".into();
+            return Err(BrokerError::StorageFull { reason });
+        }
+        Ok(())
+    }
+
+    /// Whether a message's destinations can be sent to.
+    pub(crate) fn check_send(
+        &self,
+        id: ConnectionId,
+        message: &Message,
+    ) -> Result<(), BrokerError> {
+        let Some(connection) = self.connections.get(id) else {
+            return Ok(());
+        };
+        let multicast = message.extras.as_ref().and_then(|extras| extras.multicast);
+        let reader = self.reader(&connection.identity, Purpose::Send, multicast);
+        self.targets(&message.destination(), reader).map(|_| ())
+    }
+
+    /// Sends a message to all its destinations, now or when it is to be.
+    pub(crate) fn publish(
+        &mut self,
+        sender: Sender,
+        message: Arc<Message>,
+    ) -> Result<(), BrokerError> {
+        let Some(extras) = &message.extras else {
+            return self.route_from(sender, &message);
+        };
+        if let Some(reply) = extras.temp_reply.clone()
+            && let Some(id) = sender.connection
+        {
+            self.open_reply(id, &reply)?;
+        }
+        if let Some(schedule) = extras.schedule.clone() {
+            if let Some(id) = sender.connection {
+                self.check_send(id, &message)?;
+            }
+            return self.schedule(sender, message, schedule);
+        }
+        self.route_from(sender, &message)
+    }
+
+    #[inline]
+    fn route_from(&mut self, sender: Sender, message: &Arc<Message>) -> Result<(), BrokerError> {
+        let destination = message.destination();
+        // Most destinations: they mean the same to everybody.
+        let name = destination.as_bytes();
+        if memchr::memchr3(b',', b'*', b'#', name).is_none()
+            && memchr::memchr3(b'>', b'\n', b'\r', name).is_none()
+        {
+            if destination.starts_with("/queue/") && destination.len() > 7 {
+                return self.send_to_queue(sender, &destination, message);
+            }
+            if destination.starts_with("/topic/") && destination.len() > 7 {
+                return self.send_to_topic(sender, &destination, message, true);
+            }
+        }
+        let identity = sender
+            .connection
+            .and_then(|id| self.connections.get(id))
+            .map(|connection| connection.identity.clone())
+            .unwrap_or_default();
+        self.route(sender, &identity, message)
+    }
+
+    /// Sends a message to each of its destinations.
+    pub(crate) fn route(
+        &mut self,
+        sender: Sender,
+        identity: &Identity,
+        message: &Arc<Message>,
+    ) -> Result<(), BrokerError> {
+        let destination = message.destination();
+        let multicast = message.extras.as_ref().and_then(|extras| extras.multicast);
+        let reader = self.reader(identity, Purpose::Send, multicast);
+        for target in self.targets(&destination, reader)? {
+            match target {
+                Target::Queue { key, .. } => self.send_to_queue(sender, &key, message)?,
+                Target::Topic { key } => self.send_to_topic(sender, &key, message, true)?,
+                // `parse` refuses them for a SEND.
+                Target::Queues(_) | Target::Topics(_) | Target::Durable { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// All that a `SEND`'s destination names, each once.
+    ///
+    /// # Errors
+    ///
+    /// One of them means nothing, or is not there and can't be made. An answer to somebody who is
+    /// gone is no error, which would end the connection of whoever answers: it goes nowhere.
+    pub(crate) fn targets<'d>(
+        &self,
+        destination: &'d str,
+        reader: Reader<'_>,
+    ) -> Result<Vec<Target<'d>>, BrokerError> {
+        let mut targets = Vec::new();
+        for part in parts(destination, self.config.dialect) {
+            let target = Target::parse(part, reader)?;
+            if let Target::Queue { key, must_exist } = &target
+                && (*must_exist || key.starts_with("/temp-queue/"))
+                && !self.queue_names.contains_key(&**key)
+            {
+                if part.starts_with("/reply-queue/") {
+                    continue;
+                }
+                return Err(BrokerError::NoSuchDestination { name: cut(part) });
+            }
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        Ok(targets)
+    }
+
+    #[inline]
+    fn send_to_queue(
+        &mut self,
+        sender: Sender,
+        key: &str,
+        message: &Arc<Message>,
+    ) -> Result<(), BrokerError> {
+        let found = self.queue_names.get(key).copied();
+        let declared = message
+            .extras
+            .as_ref()
+            .and_then(|extras| extras.queue.as_deref());
+        let queue = match (found, declared) {
+            (Some(queue), None) => queue,
+            (_, declared) => {
+                let queue = self.declare_queue(key, declared.cloned().as_ref())?;
+                self.define_declared(queue);
+                queue
+            }
+        };
+        self.enqueue(sender, queue, message)
+    }
+
+    /// Adds a message to a queue, and hands it out if somebody waits for one.
+    #[inline]
+    pub(crate) fn enqueue(
+        &mut self,
+        sender: Sender,
+        key: QueueKey,
+        message: &Arc<Message>,
+    ) -> Result<(), BrokerError> {
+        let mut entry = self.entry(message);
+        if !self.fit(sender, key, &mut entry)? {
+            return Ok(());
+        }
+        self.queues[key].idle_since = None;
+        let position = self.queues[key].log.as_mut().map(|log| log.reserve());
+        if message.persistent {
+            if self.journal.is_enabled() {
+                entry.stored = self.store_at(sender, key, &entry, true, position);
+            } else if self.journal.failure().is_some() {
+                // Producers are refused: it was scheduled or died, and is still on disk as that.
+                entry.stored = RECOVERED;
+            }
+        }
+        if let Some(position) = position {
+            self.append(key, position, entry);
+        } else if let Some(entry) = self.hand_over(key, entry) {
+            self.keep(key, entry);
+        }
+        Ok(())
+    }
+
+    /// Makes a message fit what its queue is declared to be. False: it goes nowhere.
+    #[inline]
+    pub(crate) fn fit(
+        &mut self,
+        sender: Sender,
+        key: QueueKey,
+        entry: &mut Entry,
+    ) -> Result<bool, BrokerError> {
+        let queue = &self.queues[key];
+        if entry.expires == 0 && queue.options.is_plain() {
+            return Ok(true);
+        }
+        self.adjust(key, entry);
+        self.make_room(sender, key, entry)
+    }
+
+    /// Gives a message the time and priority that its queue allows.
+    pub(crate) fn adjust(&self, key: QueueKey, entry: &mut Entry) {
+        let queue = &self.queues[key];
+        if let Some(ttl) = queue.options.message_ttl {
+            let at = self.now.saturating_add(ttl).max(1);
+            if entry.expires == 0 || at < entry.expires {
+                entry.expires = at;
+            }
+        }
+        if let Some(most) = queue.options.max_priority {
+            entry.priority = entry.priority.min(most);
+        }
+    }
+
+    /// Makes room for a message in a queue that has a limit. False: it goes nowhere.
+    pub(crate) fn make_room(
+        &mut self,
+        sender: Sender,
+        key: QueueKey,
+        entry: &mut Entry,
+    ) -> Result<bool, BrokerError> {
+        let queue = &self.queues[key];
+        if queue.log.is_some() {
+            return Ok(true);
+        }
+        let size = u64::from(entry.size);
+        let max_length = queue.options.max_length;
+        let max_bytes = queue.options.max_length_bytes;
+        let overflow = queue.options.overflow.unwrap_or_default();
+        // One that is handed out at once takes no room.
+        if queue.consumers.has_ready() && queue.messages.is_empty() {
+            return Ok(true);
+        }
+        let excess = |queue: &crate::queue::Queue| {
+            let messages = &queue.messages;
+            if max_length.is_some_and(|most| messages.len() as u64 + 1 > most) {
+                return Some(("x-max-length", max_length));
+            }
+            let too_big = max_bytes.is_some_and(|most| messages.bytes() + size > most);
+            too_big.then_some(("x-max-length-bytes", max_bytes))
+        };
+        while let Some((what, limit)) = excess(&self.queues[key]) {
+            match overflow {
+                Overflow::DropHead => match self.queues[key].messages.pop_least() {
+                    Some(oldest) => {
+                        self.left_queue(key, &oldest);
+                        self.die(key, oldest, Death::Overflow, None);
+                    }
+                    None => return Ok(false),
+                },
+                Overflow::Reject | Overflow::RejectDeadLetter => {
+                    let queue = self.queues[key].key.to_string();
+                    if overflow == Overflow::RejectDeadLetter
+                        && let Some(message) = entry.message.take()
+                    {
+                        let refused = Entry {
+                            message: Some(message),
+                            stored: 0,
+                            ..entry.clone()
+                        };
+                        self.die(key, refused, Death::Overflow, None);
+                    }
+                    if sender.connection.is_none() {
+                        return Ok(false);
+                    }
+                    let limit = limit.unwrap_or_default();
+                    return Err(BrokerError::QueueFull { queue, what, limit });
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Puts a message that nobody takes now in its place in the queue.
+    pub(crate) fn keep(&mut self, key: QueueKey, mut entry: Entry) {
+        if entry.stored != 0 {
+            // It was handed out when there was no room for it in the store.
+            if self.journal.was_lost(entry.stored) && entry.message.is_some() {
+                entry.stored = self.store(Sender::default(), key, &entry, true);
+            }
+            self.journal.hurry();
+        }
+        if entry.expires != 0 {
+            self.queues[key].expiring += 1;
+            self.expiring.insert(key);
+        }
+        self.hold(&entry);
+        let (priority, sequence) = (entry.priority, entry.sequence);
+        self.queues[key].messages.insert(entry);
+        self.page_out(key, priority, sequence);
+        if self.queues[key].consumers.has_readers() {
+            self.read_on_all(key);
+        }
+    }
+
+    /// A message was taken out of a queue.
+    #[inline]
+    pub(crate) fn left_queue(&mut self, key: QueueKey, entry: &Entry) {
+        self.release(entry);
+        if entry.expires != 0 {
+            self.queues[key].expiring = self.queues[key].expiring.saturating_sub(1);
+        }
+        if self.queues[key].messages.is_empty() {
+            self.idle_queues.insert(key);
+        }
+    }
+
+    /// Has a message stored. Gives the number of the operation.
+    pub(crate) fn store(
+        &mut self,
+        sender: Sender,
+        key: QueueKey,
+        entry: &Entry,
+        durable: bool,
+    ) -> u64 {
+        self.store_at(sender, key, entry, durable, None)
+    }
+
+    /// The same for a message of a stream, which has a position and no deliveries.
+    pub(crate) fn store_at(
+        &mut self,
+        sender: Sender,
+        key: QueueKey,
+        entry: &Entry,
+        durable: bool,
+        position: Option<u64>,
+    ) -> u64 {
+        let Some(message) = &entry.message else {
+            return entry.stored;
+        };
+        // What lives no longer than a connection needs not survive it.
+        if durable && matches!(self.queues[key].life, crate::queue::Life::Connection(_)) {
+            return 0;
+        }
+        let queue = self.store_id(key);
+        let put = Put {
+            key,
+            queue,
+            id: entry.sequence,
+            priority: entry.priority,
+            expires: entry.expires,
+            deliveries: match position {
+                Some(position) => u32::try_from(position).unwrap_or(u32::MAX),
+                None => entry.deliveries,
+            },
+            durable,
+            message: Arc::clone(message),
+            sender: sender.connection.filter(|_| sender.receipt.is_none()),
+        };
+        self.journal
+            .push(Kind::Put(put), sender.receipt, false, self.now)
+    }
+
+    /// Sends a message to a topic. `to_bindings`: to its durable subscriptions too.
+    pub(crate) fn send_to_topic(
+        &mut self,
+        sender: Sender,
+        key: &str,
+        message: &Arc<Message>,
+        to_bindings: bool,
+    ) -> Result<(), BrokerError> {
+        let found = self.topic_names.get(key).copied();
+        let keeps = self.config.topic_log_messages > 0 && self.config.topic_log_bytes > 0;
+        let retain = message.extras.as_ref().and_then(|extras| extras.retain);
+        let topic = match found {
+            Some(topic) => topic,
+            // Nobody would know of it.
+            None if !keeps
+                && retain.is_none()
+                && self.topic_patterns.is_empty()
+                && !self.durable.has_subscriptions() =>
+            {
+                return Ok(());
+            }
+            None => self.topic(key)?,
+        };
+        let entry = self.entry(message);
+        if let Some(retain) = retain {
+            self.retain(sender, topic, &entry, retain);
+        }
+        if message.expires != 0 && message.expires <= self.now {
+            return Ok(());
+        }
+        let position = self.log(topic, &entry, keeps);
+        self.fan_out(sender, topic, &entry, position);
+        if !to_bindings || self.topics[topic].bindings.is_empty() {
+            return Ok(());
+        }
+        for binding in self.topics[topic].bindings.clone() {
+            if self.selects(binding.selector.as_deref(), &entry) {
+                self.enqueue(sender, binding.queue, message)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps a message among a topic's last ones. Gives its position, or 0.
+    fn log(&mut self, topic: TopicKey, entry: &Entry, keeps: bool) -> u64 {
+        if !keeps {
+            return 0;
+        }
+        let config = &self.config;
+        let log = self.topics[topic].log.get_or_insert_with(|| {
+            Box::new(Log::new(Retention {
+                messages: config.topic_log_messages,
+                bytes: config.topic_log_bytes,
+                age: None,
+            }))
+        });
+        let before = log.bytes();
+        let position = log.push(entry.clone(), self.now);
+        while log.pop_excess(self.now).is_some() {
+            log.surplus += 1;
+        }
+        self.log_bytes = (self.log_bytes + log.bytes()).saturating_sub(before);
+        // The place of a message that this topic's own limit dropped is taken by the new one.
+        match log.surplus.checked_sub(1) {
+            Some(surplus) => log.surplus = surplus,
+            None => self.log_order.push_back(topic),
+        }
+        while self.log_bytes > self.config.topic_logs_bytes && self.drop_oldest_logged() {}
+        position
+    }
+
+    /// Where there are as many topics as may be, those go that nobody uses and that only remember
+    /// their last messages.
+    pub(crate) fn make_room_for_topic(&mut self) {
+        while self.topics.len() >= self.config.max_destinations && self.drop_oldest_logged() {}
+    }
+
+    /// Forgets the oldest message of all topics' last ones; `false` if there is none.
+    fn drop_oldest_logged(&mut self) -> bool {
+        let Some(oldest) = self.log_order.pop_front() else {
+            return false;
+        };
+        if let Some(log) = self
+            .topics
+            .get_mut(oldest)
+            .and_then(|topic| topic.log.as_mut())
+            && let Some(dropped) = log.pop()
+        {
+            self.log_bytes = self.log_bytes.saturating_sub(u64::from(dropped.size));
+        }
+        self.forget_unused_topic(oldest);
+        true
+    }
+
+    /// When a retained message is worth nothing any more; 0: never.
+    pub(crate) fn retained_until(&self, message: &Message) -> Time {
+        let extras = message.extras.as_ref();
+        match extras.map_or(0, |extras| extras.retain_ttl) {
+            0 => message.expires,
+            ttl => {
+                let at = self.now.saturating_add(ttl);
+                if message.expires == 0 {
+                    at
+                } else {
+                    at.min(message.expires)
+                }
+            }
+        }
+    }
+
+    fn retain(&mut self, sender: Sender, key: TopicKey, entry: &Entry, retain: Retain) {
+        let Some(message) = &entry.message else {
+            return;
+        };
+        let expires = self.retained_until(message);
+        let topic = &mut self.topics[key];
+        if let Some(old) = topic.retained.take() {
+            self.memory = self.memory.saturating_sub(old.message.size());
+        }
+        let set = retain == Retain::Set;
+        if set {
+            self.memory += message.size();
+            topic.retained = Some(Retained {
+                message: Arc::clone(message),
+                sequence: entry.sequence,
+                expires,
+            });
+        }
+        let name = Arc::clone(&topic.key);
+        self.store_retained(sender, &name, set.then_some((message, expires)));
+    }
+
+    /// Hands a message to everybody who is subscribed to a topic.
+    fn fan_out(&mut self, sender: Sender, topic: TopicKey, entry: &Entry, position: u64) {
+        let mut pressed = false;
+        let subscribers = std::mem::take(&mut self.topics[topic].plain);
+        for key in &subscribers {
+            pressed |= self.offer(*key, entry, position);
+        }
+        self.topics[topic].plain = subscribers;
+        if self.topics[topic].has_selective()
+            && let Some(message) = &entry.message
+        {
+            let seen = Seen::new(message, entry, &self.run);
+            let found = self.topics[topic].candidates(&seen);
+            for key in &found {
+                if self.wants(*key, entry, sender.connection) {
+                    pressed |= self.offer(*key, entry, position);
+                }
+            }
+            self.topics[topic].recycle(found);
+        }
+        // Those that take all but their own are among the plain ones only if they may be asked.
+        if pressed
+            && let Some(id) = sender.connection
+            && let Some(connection) = self.connections.get_mut(id)
+            && !std::mem::replace(&mut connection.paused, true)
+        {
+            self.connections.output(id, Output::Pause);
+        }
+    }
+
+    /// Gives a topic's message to a subscription, now or when it has room. True: it falls behind,
+    /// and its producers had better pause.
+    #[inline]
+    fn offer(&mut self, key: usize, entry: &Entry, position: u64) -> bool {
+        let subscription = &self.subscriptions[key];
+        if subscription.waiting.is_empty() && self.can_take(key) {
+            self.deliver(key, Origin::Own, entry.clone(), position, false);
+            let Some(connection) = self.connections.get(self.subscriptions[key].connection) else {
+                return false;
+            };
+            return connection.outstanding > self.config.max_outstanding / 2
+                && connection.progressed + RECENT >= self.now;
+        }
+        self.wait(
+            key,
+            Waiting {
+                entry: entry.clone(),
+                position,
+                retained: false,
+            },
+        );
+        let connection = self.connections.get(self.subscriptions[key].connection);
+        connection.is_some_and(|connection| connection.progressed + RECENT >= self.now)
+    }
+
+    /// Sends a message later.
+    fn schedule(
+        &mut self,
+        sender: Sender,
+        message: Arc<Message>,
+        schedule: Schedule,
+    ) -> Result<(), BrokerError> {
+        if self.agenda.len() >= self.config.max_scheduled {
+            let limit = self.config.max_scheduled;
+            return Err(BrokerError::TooMany {
+                what: "scheduled messages",
+                limit,
+            });
+        }
+        if let Some((at, job)) = self.plan(sender, message, schedule) {
+            self.add_job(at, job);
+        }
+        Ok(())
+    }
+
+    /// Has a message stored that is to be sent later. Gives when, unless that is never.
+    pub(crate) fn plan(
+        &mut self,
+        sender: Sender,
+        message: Arc<Message>,
+        schedule: Schedule,
+    ) -> Option<(Time, Job)> {
+        let at = schedule.first(self.now)?;
+        let identity = sender
+            .connection
+            .and_then(|id| self.connections.get(id))
+            .map(|connection| connection.identity.clone())
+            .unwrap_or_default();
+        let mut job = Job {
+            message,
+            schedule,
+            login: identity.login,
+            reply_token: identity.reply_token,
+            stored: 0,
+        };
+        self.store_job(sender.receipt, &mut job, at);
+        Some((at, job))
+    }
+
+    /// Sends a message when it is time.
+    pub(crate) fn add_job(&mut self, at: Time, job: Job) {
+        self.memory += job.message.size();
+        self.agenda.add(at, Due::Send(job));
+    }
+
+    /// Sends a message whose time has come, and perhaps schedules it again.
+    pub(crate) fn send_job(&mut self, mut job: Job, at: Time) {
+        let again = job.schedule.again(at.max(self.now));
+        let identity = Identity {
+            login: job.login.clone(),
+            reply_token: job.reply_token.clone(),
+            ..Identity::default()
+        };
+        // The schedule's headers stay for those who look; the job's id says that they are done.
+        let id = format!("{}-{}", self.run, self.next_sequence);
+        let message = Arc::new(job.message.scheduled(&id));
+        // There is nobody left to tell of an error; the message may go nowhere, as any other to a
+        // topic without subscribers.
+        self.journal.begin_move();
+        let _ = self.route(Sender::default(), &identity, &message);
+        match again {
+            Some((at, schedule)) => {
+                job.schedule = schedule;
+                self.store_job(None, &mut job, at);
+                self.agenda.add(at, Due::Send(job));
+            }
+            None => {
+                self.memory = self.memory.saturating_sub(job.message.size());
+                self.forget_job(&job);
+            }
+        }
+        self.journal.end_move();
+    }
+
+    /// Whether a selector takes a message; without one everything is taken.
+    pub(crate) fn selects(&self, selector: Option<&Selector>, entry: &Entry) -> bool {
+        let (Some(selector), Some(message)) = (selector, &entry.message) else {
+            return true;
+        };
+        selector.matches(&Seen::new(message, entry, &self.run))
+    }
+}
+
+/// A subscriber that took something within so many milliseconds is slow, not stuck.
+const RECENT: Time = 50;

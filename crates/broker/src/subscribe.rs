@@ -1,0 +1,867 @@
+//! `SUBSCRIBE` and `UNSUBSCRIBE`: where a subscription gets its messages from.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use stompbox_proto::AckMode;
+
+use crate::{
+    Broker, BrokerDialect, BrokerError, ConnectionId, Message, Subscriber,
+    command::Subscribe,
+    consumers::SubscriptionKey,
+    destination::{Purpose, Target, cut, parts},
+    dialect::{
+        queue::QueueHeaders,
+        subscribe::{Start, SubscribeHeaders},
+    },
+    durable::Definition,
+    message::Entry,
+    pattern::Pattern,
+    queue::{Cursor, Life, QueueKey},
+    subscription::{Reading, Source, Subscription, Waiting},
+    topic::{Binding, Topic, TopicKey},
+};
+
+impl Broker {
+    pub(crate) fn subscribe(&mut self, id: ConnectionId, subscribe: Subscribe) {
+        let receipt = subscribe.receipt.clone();
+        let waits = self.journal.is_enabled();
+        self.close_reply(id, &subscribe);
+        match self.attach(id, subscribe) {
+            Ok(key) => {
+                // A durable subscription's receipt comes when it is on disk.
+                if waits && self.subscriptions[key].durable.is_some() && receipt.is_some() {
+                    let receipt = self.journal.receipt(id, receipt, false);
+                    self.store_durable(key, receipt);
+                    self.await_receipt(id, receipt);
+                } else {
+                    self.answer(id, Ok(()), receipt);
+                }
+                self.pump(key);
+            }
+            Err(error) => self.answer(id, Err(error), receipt),
+        }
+    }
+
+    fn attach(
+        &mut self,
+        id: ConnectionId,
+        subscribe: Subscribe,
+    ) -> Result<SubscriptionKey, BrokerError> {
+        let Some(connection) = self.connections.get(id) else {
+            return Err(BrokerError::NoSuchDestination {
+                name: String::new(),
+            });
+        };
+        let identity = connection.identity.clone();
+        let headers = subscribe
+            .headers
+            .iter()
+            .map(|(name, value)| (&**name, &**value));
+        let private = subscribe
+            .headers
+            .iter()
+            .any(|(name, value)| &**name == "durable" && &**value == "false");
+        let headers = SubscribeHeaders::read(headers, self.config.dialect)?;
+        let selector = match &headers.selector {
+            Some(text) => {
+                self.selectors
+                    .compile(text)
+                    .map_err(|error| BrokerError::InvalidSelector {
+                        reason: error.to_string(),
+                    })?
+            }
+            None => None,
+        };
+        let reader = self.reader(&identity, Purpose::Subscribe, headers.multicast);
+        let mut targets = Vec::new();
+        for part in parts(&subscribe.destination, self.config.dialect) {
+            let target = Target::parse(part, reader)?;
+            if !targets.iter().any(|(_, other)| *other == target) {
+                targets.push((part, target));
+            }
+        }
+        let life = match headers.exclusive && (private || headers.queue.auto_delete == Some(true)) {
+            // RabbitMQ: the queue is the connection's own.
+            true => Life::Connection(id),
+            false => Life::Normal,
+        };
+        let mut sources = Vec::new();
+        let mut durable = None;
+        for (part, target) in targets {
+            sources.push(match target {
+                Target::Queue { key, must_exist } => {
+                    if must_exist && !self.queue_names.contains_key(&*key) {
+                        return Err(BrokerError::NoSuchDestination { name: cut(part) });
+                    }
+                    let life = if key.starts_with("/temp-queue/") {
+                        Life::Connection(id)
+                    } else {
+                        life.clone()
+                    };
+                    Source::Queue(self.consume_from(id, &key, &headers.queue, life)?)
+                }
+                Target::Durable { id } => {
+                    // The own one of that name comes first.
+                    let mut key = own_durable(&identity, id);
+                    if !self.queue_names.contains_key(&*key) {
+                        key = format!("/dsub/{id}");
+                    }
+                    let found = self.queue_names.get(&*key).copied();
+                    let missing = || BrokerError::NoSuchDestination { name: cut(part) };
+                    durable = Some(key.into());
+                    Source::Queue(found.ok_or_else(missing)?)
+                }
+                Target::Queues(pattern) => Source::Queues(pattern),
+                Target::Topic { key } => {
+                    match durable_key(&headers, &subscribe.id, &identity, self.config.dialect) {
+                        Some(name) => {
+                            let queue = self.bind(&name, &key, None, &headers, selector.clone())?;
+                            durable = Some(name);
+                            Source::Queue(queue)
+                        }
+                        None => Source::Topic(self.topic(&key)?),
+                    }
+                }
+                Target::Topics(pattern) => {
+                    match durable_key(&headers, &subscribe.id, &identity, self.config.dialect) {
+                        Some(name) => {
+                            let key = pattern.as_str().to_owned();
+                            let pattern = Some(pattern);
+                            let queue =
+                                self.bind(&name, &key, pattern, &headers, selector.clone())?;
+                            durable = Some(name);
+                            Source::Queue(queue)
+                        }
+                        None => Source::Topics(pattern),
+                    }
+                }
+            });
+        }
+        let streams = |source: &Source| {
+            let Source::Queue(queue) = source else {
+                return false;
+            };
+            self.queues[*queue].log.is_some()
+        };
+        let wild = matches!(sources.first(), Some(Source::Queues(_)));
+        if (headers.browser && (sources.len() > 1 || wild))
+            || (sources.len() > 1 && sources.iter().any(streams))
+        {
+            return Err(BrokerError::InvalidDestination {
+                name: cut(&subscribe.destination),
+                reason: "is several, and a browser or a reader of a stream reads one",
+            });
+        }
+        // The durable subscription's queue holds only what the selector took.
+        let selector = selector.filter(|_| durable.is_none());
+        let key = self.new_subscription(id, &subscribe, &headers, selector, sources, durable)?;
+        self.start(key, headers.start, headers.browser);
+        self.sort_waiting(key);
+        Ok(key)
+    }
+
+    fn new_subscription(
+        &mut self,
+        id: ConnectionId,
+        subscribe: &Subscribe,
+        headers: &SubscribeHeaders,
+        selector: Option<Arc<crate::selector::Selector>>,
+        sources: Vec<Source>,
+        durable: Option<Box<str>>,
+    ) -> Result<SubscriptionKey, BrokerError> {
+        let key = self.subscriptions.insert(Subscription {
+            connection: id,
+            subscriber: Arc::clone(&subscribe.subscriber),
+            ack: subscribe.ack,
+            sources,
+            selector,
+            no_local: headers.no_local,
+            priority: headers.priority,
+            exclusive: headers.exclusive,
+            credit_messages: headers
+                .credit_messages
+                .unwrap_or(self.config.prefetch_messages),
+            credit_bytes: headers.credit_bytes.unwrap_or(self.config.prefetch_bytes),
+            unacked: 0,
+            unacked_bytes: 0,
+            blocked: false,
+            served: 0,
+            slow: headers.slow.clone().unwrap_or_default(),
+            pending_limit: headers.pending_limit,
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
+            cursors: Vec::new(),
+            reading: None,
+            browser_stays: headers.browser_stays,
+            redelivery: headers.redelivery.clone(),
+            stream_filter: headers.stream_filter.clone(),
+            match_unfiltered: headers.match_unfiltered,
+            durable,
+        });
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.subscriptions.insert(subscribe.id.clone(), key);
+        }
+        Ok(key)
+    }
+
+    /// Attaches a subscription to its sources, and gives it what was sent before.
+    fn start(&mut self, key: SubscriptionKey, start: Option<Start>, browser: bool) {
+        let subscription = &self.subscriptions[key];
+        let (priority, exclusive) = (subscription.priority, subscription.exclusive);
+        let takes_all = subscription.takes_all() && subscription.stream_filter.is_none();
+        let selector = subscription.selector.clone();
+        let several = subscription.sources.len() > 1;
+        for source in subscription.sources.clone() {
+            match source {
+                Source::Queue(queue) if several && self.queues[queue].consumers.has(key) => {}
+                Source::Queue(queue) => self.join(queue, key, priority, exclusive, start, browser),
+                Source::Queues(pattern) => {
+                    let queues = self.queues_of(key);
+                    self.queue_patterns.push((pattern, key));
+                    for queue in queues {
+                        if !several || !self.queues[queue].consumers.has(key) {
+                            self.queues[queue].consumers.add(key, priority, exclusive);
+                            self.yield_to_active(queue);
+                        }
+                    }
+                }
+                Source::Topic(topic) if several && self.topics[topic].has(key) => {}
+                Source::Topic(topic) => {
+                    self.topics[topic].add(key, takes_all, selector.as_deref());
+                    self.catch_up(key, topic, start);
+                }
+                Source::Topics(pattern) => {
+                    let matching: Vec<TopicKey> = self
+                        .topics
+                        .iter()
+                        .filter(|(_, topic)| pattern.matches(&topic.key))
+                        .map(|(topic, _)| topic)
+                        .collect();
+                    self.topic_patterns.push((pattern, key));
+                    for topic in matching {
+                        if several && self.topics[topic].has(key) {
+                            continue;
+                        }
+                        self.topics[topic].add(key, takes_all, selector.as_deref());
+                        self.catch_up(key, topic, start);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What several topics have kept comes in the order in which it was sent.
+    fn sort_waiting(&mut self, key: SubscriptionKey) {
+        let waiting = self.subscriptions[key].waiting.make_contiguous();
+        waiting.sort_by_key(|waiting| waiting.entry.sequence);
+    }
+
+    fn join(
+        &mut self,
+        queue: QueueKey,
+        key: SubscriptionKey,
+        priority: i32,
+        exclusive: bool,
+        start: Option<Start>,
+        browser: bool,
+    ) {
+        self.queues[queue].idle_since = None;
+        if let Some(log) = &self.queues[queue].log {
+            let next = log.begin(start.unwrap_or(Start::Next));
+            self.subscriptions[key].reading = Some(Reading::Stream { queue, next });
+            self.queues[queue].consumers.add_reader(key);
+        } else if browser {
+            let cursor = match start {
+                Some(Start::Sequence(sequence)) => Cursor::before(sequence),
+                _ => Cursor::default(),
+            };
+            let until = self.next_sequence - 1;
+            self.subscriptions[key].reading = Some(Reading::Browse {
+                queue,
+                cursor,
+                until,
+            });
+            self.queues[queue].consumers.add_reader(key);
+        } else {
+            self.queues[queue].consumers.add(key, priority, exclusive);
+            self.yield_to_active(queue);
+        }
+    }
+
+    /// Where one consumer alone may consume, the others are not ready.
+    fn yield_to_active(&mut self, queue: QueueKey) {
+        let Some(active) = self.queues[queue].consumers.active() else {
+            return;
+        };
+        for key in self.queues[queue].consumers.keys().collect::<Vec<_>>() {
+            if key != active {
+                let selector = self.subscriptions[key].selector.clone();
+                self.queues[queue]
+                    .consumers
+                    .not_ready(key, selector.as_deref());
+            }
+        }
+    }
+
+    /// Gives a new subscriber of a topic what it has kept: its retained message, or its last ones.
+    fn catch_up(&mut self, key: SubscriptionKey, topic: TopicKey, start: Option<Start>) {
+        let now = self.now;
+        let it = &mut self.topics[topic];
+        if it
+            .retained
+            .as_ref()
+            .is_some_and(|kept| kept.expires != 0 && kept.expires <= now)
+            && let Some(old) = it.retained.take()
+        {
+            self.memory = self.memory.saturating_sub(old.message.size());
+        }
+        let it = &self.topics[topic];
+        let mut waiting = Vec::new();
+        if let Some(start) = start {
+            if let Some(log) = &it.log {
+                let mut next = log.begin(start);
+                while let Some(kept) = log.at(next) {
+                    next = kept.position + 1;
+                    let entry = kept.entry.clone();
+                    waiting.push(Waiting {
+                        entry,
+                        position: kept.position,
+                        retained: false,
+                    });
+                }
+            }
+        } else if let Some(retained) = it.retained.clone() {
+            let entry = Entry {
+                sequence: retained.sequence,
+                size: u32::try_from(retained.message.size()).unwrap_or(u32::MAX),
+                deliveries: 0,
+                failures: 0,
+                priority: retained.message.priority,
+                expires: retained.expires,
+                stored: 0,
+                message: Some(retained.message),
+            };
+            waiting.push(Waiting {
+                entry,
+                position: 0,
+                retained: true,
+            });
+        }
+        for waiting in waiting {
+            let live = waiting.entry.expires == 0 || waiting.entry.expires > now;
+            if live && self.wants(key, &waiting.entry, None) {
+                self.push_waiting(key, waiting);
+            }
+        }
+    }
+
+    /// Ends a subscription: what it has not acknowledged goes back to its queue. If the headers ask
+    /// for it, the durable subscription ends too. True: one did.
+    pub(crate) fn unsubscribe(
+        &mut self,
+        id: ConnectionId,
+        subscription: &str,
+        headers: &[(Box<str>, Box<str>)],
+    ) -> Result<bool, BrokerError> {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return Ok(false);
+        };
+        let identity = connection.identity.clone();
+        let found = connection.subscriptions.remove(subscription);
+        let own = found.and_then(|key| self.subscriptions[key].durable.clone());
+        if let Some(key) = found {
+            self.subscriptions[key].subscriber.close();
+            let freed = self.detach(key);
+            self.return_subscription(id, key);
+            for queue in freed {
+                self.feed_all(queue);
+            }
+            self.forget_subscription(key);
+        }
+        let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+        let headers = SubscribeHeaders::read(headers, self.config.dialect)?;
+        if let Some(named) = durable_key(&headers, subscription, &identity, self.config.dialect) {
+            return self.remove_durable(&own.unwrap_or(named));
+        }
+        Ok(false)
+    }
+
+    /// Takes a subscription off its sources, so that it gets nothing more. Gives the queues whose
+    /// messages others may now have: they are to be [fed](Self::feed_all) when what it had is back
+    /// in its place.
+    pub(crate) fn detach(&mut self, key: SubscriptionKey) -> Vec<QueueKey> {
+        let mut freed = Vec::new();
+        let Some(subscription) = self.subscriptions.get(key) else {
+            return freed;
+        };
+        let selector = subscription.selector.clone();
+        let id = subscription.connection;
+        let queues = self.queues_of(key);
+        // What was handed out in auto mode and is not written yet comes back later.
+        if let Some(connection) = self.connections.get_mut(id)
+            && subscription.ack == AckMode::Auto
+            && connection.outstanding > 0
+            && !connection.over
+        {
+            let end = connection.handed_out;
+            for queue in queues.iter().copied() {
+                let entry = None;
+                let marker = crate::connection::Unwritten { end, queue, entry };
+                connection.unwritten.push_back(marker);
+                self.queues[queue].in_flight += 1;
+            }
+        }
+        for source in self.subscriptions[key].sources.clone() {
+            match source {
+                Source::Topic(topic) => {
+                    self.topics[topic].remove(key, selector.as_deref());
+                    self.forget_unused_topic(topic);
+                }
+                Source::Topics(pattern) => {
+                    self.topic_patterns.retain(|(_, other)| *other != key);
+                    let all: Vec<TopicKey> = self.topics.iter().map(|(topic, _)| topic).collect();
+                    for topic in all {
+                        if pattern.matches(&self.topics[topic].key) {
+                            self.topics[topic].remove(key, selector.as_deref());
+                            self.forget_unused_topic(topic);
+                        }
+                    }
+                }
+                Source::Queues(_) => self.queue_patterns.retain(|(_, other)| *other != key),
+                Source::Queue(_) => {}
+            }
+        }
+        for queue in queues {
+            let it = &mut self.queues[queue];
+            let was_active = it.consumers.remove(key, selector.as_deref());
+            let groups = it.groups.len();
+            it.groups.retain(|_, owner| *owner != key);
+            if groups != it.groups.len() {
+                // Others may have what was its alone.
+                self.look_again(queue, 0, 0);
+                for priority in 1..10 {
+                    self.look_again(queue, priority, 0);
+                }
+                freed.push(queue);
+            } else if was_active {
+                freed.push(queue);
+            }
+            self.idle_queues.insert(queue);
+        }
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.blocked.retain(|blocked| *blocked != key);
+        }
+        freed
+    }
+
+    /// Forgets a subscription that is detached, and has given back what it had.
+    pub(crate) fn forget_subscription(&mut self, key: SubscriptionKey) {
+        let Some(subscription) = self.subscriptions.try_remove(key) else {
+            return;
+        };
+        for waiting in &subscription.waiting {
+            self.release(&waiting.entry);
+        }
+        for source in &subscription.sources {
+            if let Source::Queue(queue) = source
+                && self.queues.get(*queue).is_some_and(|it| {
+                    it.options.auto_delete == Some(true) && it.consumers.is_empty()
+                })
+            {
+                self.delete_queue(*queue);
+            }
+        }
+    }
+
+    /// The queue of that name, as a consumer wants it.
+    fn consume_from(
+        &mut self,
+        id: ConnectionId,
+        key: &str,
+        declared: &QueueHeaders,
+        life: Life,
+    ) -> Result<QueueKey, BrokerError> {
+        let existed = self.queue_names.contains_key(key);
+        let queue = self.declare_queue(key, (!declared.is_empty()).then_some(declared))?;
+        match (&self.queues[queue].life, &life) {
+            (Life::Connection(owner), _) if *owner != id => {
+                return Err(BrokerError::NotYours { name: cut(key) });
+            }
+            (Life::Normal, Life::Connection(_)) if existed => {
+                return Err(BrokerError::NotYours { name: cut(key) });
+            }
+            _ => {}
+        }
+        if !existed && life != Life::Normal {
+            self.queues[queue].life = life;
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.temporary.push(queue);
+            }
+        }
+        self.define_declared(queue);
+        Ok(queue)
+    }
+
+    /// The queue of that name; it is made if there is none, and is to be as declared.
+    pub(crate) fn declare_queue(
+        &mut self,
+        key: &str,
+        declared: Option<&QueueHeaders>,
+    ) -> Result<QueueKey, BrokerError> {
+        if let Some(queue) = self.queue_names.get(key).copied() {
+            if let Some(declared) = declared
+                && let Some((header, have, said)) = self.queues[queue].options.conflict(declared)
+            {
+                let queue = cut(key);
+                return Err(BrokerError::PreconditionFailed {
+                    queue,
+                    header,
+                    have,
+                    said,
+                });
+            }
+            return Ok(queue);
+        }
+        if self.queues.len() >= self.config.max_destinations {
+            let limit = self.config.max_destinations;
+            return Err(BrokerError::TooMany {
+                what: "queues",
+                limit,
+            });
+        }
+        let name: Arc<str> = key.into();
+        let queue = self
+            .queues
+            .insert(crate::queue::Queue::new(Arc::clone(&name), Life::Normal));
+        self.queue_names.insert(name, queue);
+        self.idle_queues.insert(queue);
+        if let Some(declared) = declared {
+            self.set_options(queue, declared.clone());
+        }
+        let mut matching: Vec<SubscriptionKey> = self
+            .queue_patterns
+            .iter()
+            .filter(|(pattern, _)| pattern.matches(key))
+            .map(|(_, subscription)| *subscription)
+            .collect();
+        matching.dedup();
+        // Who alone may consume is known when all are there.
+        for subscription in &matching {
+            let it = &self.subscriptions[*subscription];
+            let (priority, exclusive) = (it.priority, it.exclusive);
+            self.queues[queue]
+                .consumers
+                .add(*subscription, priority, exclusive);
+        }
+        for subscription in matching {
+            if !self.subscriptions[subscription].blocked {
+                self.pump(subscription);
+            }
+        }
+        Ok(queue)
+    }
+
+    pub(crate) fn set_options(&mut self, queue: QueueKey, options: QueueHeaders) {
+        if options.stream == Some(true) {
+            self.queues[queue].log = Some(Box::new(crate::log::Log::new(crate::log::Retention {
+                messages: options.max_length.unwrap_or(u64::MAX),
+                bytes: options.max_length_bytes.unwrap_or(self.config.stream_bytes),
+                age: options.max_age,
+            })));
+        }
+        if options.single_active == Some(true) {
+            self.queues[queue].consumers.set_single_active();
+        }
+        self.queues[queue].options = options;
+    }
+
+    /// Removes a queue and its messages.
+    pub(crate) fn delete_queue(&mut self, key: QueueKey) {
+        if !self.queues.contains(key) {
+            return;
+        }
+        for entry in self.agenda.remove_queue(key) {
+            self.release(&entry);
+            self.consumed(key, &entry, None);
+        }
+        while let Some(entry) = self.queues[key].messages.pop() {
+            self.release(&entry);
+            self.consumed(key, &entry, None);
+        }
+        while let Some(log) = &mut self.queues[key].log
+            && let Some(entry) = log.pop()
+        {
+            self.release(&entry);
+            self.consumed(key, &entry, None);
+        }
+        for subscription in self.queues[key].consumers.keys().collect::<Vec<_>>() {
+            self.subscriptions[subscription]
+                .sources
+                .retain(|source| !matches!(source, Source::Queue(queue) if *queue == key));
+        }
+        if self.queues[key].in_flight > 0 {
+            self.forget_unwritten(key);
+        }
+        self.undefine_queue(key);
+        if let Some(queue) = self.queues.remove(key) {
+            self.queue_names.remove(&queue.key);
+        }
+        self.idle_queues.remove(&key);
+        self.expiring.remove(&key);
+    }
+
+    /// What is on its way from a queue that goes has nowhere to come back to.
+    fn forget_unwritten(&mut self, key: QueueKey) {
+        for id in self.connections.ids() {
+            let Some(connection) = self.connections.get_mut(id) else {
+                continue;
+            };
+            let all = std::mem::take(&mut connection.unwritten);
+            let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| it.queue == key);
+            connection.unwritten = kept.into();
+            for entry in gone.into_iter().filter_map(|it| it.entry) {
+                self.consumed(key, &entry, None);
+            }
+        }
+    }
+
+    /// The topic of that name; it is made if there is none.
+    pub(crate) fn topic(&mut self, key: &str) -> Result<TopicKey, BrokerError> {
+        if let Some(topic) = self.topic_names.get(key).copied() {
+            return Ok(topic);
+        }
+        self.make_room_for_topic();
+        if self.topics.len() >= self.config.max_destinations {
+            let limit = self.config.max_destinations;
+            return Err(BrokerError::TooMany {
+                what: "topics",
+                limit,
+            });
+        }
+        let name: Arc<str> = key.into();
+        let mut topic = Topic::new(Arc::clone(&name));
+        // Those of one subscription follow each other: it gets each message once.
+        let mut last = None;
+        for (pattern, subscription) in &self.topic_patterns {
+            if last != Some(*subscription) && pattern.matches(key) {
+                last = Some(*subscription);
+                let it = &self.subscriptions[*subscription];
+                let takes_all = it.takes_all() && it.stream_filter.is_none();
+                topic.add(*subscription, takes_all, it.selector.as_deref());
+            }
+        }
+        topic.bindings = self.durable.bindings_of(key);
+        let topic = self.topics.insert(topic);
+        self.topic_names.insert(name, topic);
+        Ok(topic)
+    }
+
+    pub(crate) fn forget_unused_topic(&mut self, key: TopicKey) {
+        let wild = |topic: &Topic| {
+            self.topic_patterns
+                .iter()
+                .any(|(pattern, _)| pattern.matches(&topic.key))
+        };
+        if self
+            .topics
+            .get(key)
+            .is_some_and(|topic| topic.is_unused() && !wild(topic))
+        {
+            let topic = self.topics.remove(key);
+            self.topic_names.remove(&topic.key);
+            self.log_order.retain(|other| *other != key);
+        }
+    }
+
+    /// A durable subscription's queue, bound to its topic.
+    fn bind(
+        &mut self,
+        name: &str,
+        topic: &str,
+        pattern: Option<Pattern>,
+        headers: &SubscribeHeaders,
+        selector: Option<Arc<crate::selector::Selector>>,
+    ) -> Result<QueueKey, BrokerError> {
+        let text = selector.as_ref().map(|selector| selector.text().into());
+        if let Some(queue) = self.queue_names.get(name).copied() {
+            let same = self.durable.definition(name).is_some_and(|definition| {
+                &*definition.topic == topic && definition.selector == text
+            });
+            if same {
+                return Ok(queue);
+            }
+        }
+        // Nothing of the old one ends for a new one that can't be.
+        self.check_room()?;
+        if let Some(queue) = self.queue_names.get(name).copied() {
+            // JMS: another topic or selector makes it another subscription.
+            if !self.queues[queue].consumers.is_empty() {
+                let name = cut(name);
+                let reason = "is in use, with another topic or selector";
+                return Err(BrokerError::DurableSubscription { name, reason });
+            }
+            if self.durable.definition(name).is_some() {
+                self.remove_durable(name)?;
+            }
+        }
+        let queue =
+            self.declare_queue(name, (!headers.queue.is_empty()).then_some(&headers.queue))?;
+        self.queues[queue].life = Life::Subscription;
+        let binding = Binding { queue, selector };
+        // Topics that come later look for the definition.
+        for (_, it) in &mut self.topics {
+            let matches = match &pattern {
+                Some(pattern) => pattern.matches(&it.key),
+                None => *it.key == *topic,
+            };
+            if matches {
+                it.bindings.push(binding.clone());
+            }
+        }
+        let definition = Definition {
+            topic: topic.into(),
+            selector: text,
+        };
+        self.define_durable(name, definition, binding);
+        Ok(queue)
+    }
+
+    /// Ends a durable subscription, with all that it kept. False: there is none.
+    pub(crate) fn remove_durable(&mut self, name: &str) -> Result<bool, BrokerError> {
+        let Some(queue) = self.queue_names.get(name).copied() else {
+            return Ok(false);
+        };
+        // `x-queue-name` may name any queue.
+        if self.durable.definition(name).is_none() {
+            return Ok(false);
+        }
+        if !self.queues[queue].consumers.is_empty() {
+            let reason = "is in use on another connection";
+            return Err(BrokerError::DurableSubscription {
+                name: cut(name),
+                reason,
+            });
+        }
+        self.undefine_durable(name);
+        let topics: Vec<TopicKey> = self.topics.iter().map(|(topic, _)| topic).collect();
+        for topic in topics {
+            self.topics[topic]
+                .bindings
+                .retain(|binding| binding.queue != queue);
+            self.forget_unused_topic(topic);
+        }
+        self.delete_queue(queue);
+        Ok(true)
+    }
+
+    /// RabbitMQ: `reply-to:/temp-queue/x` makes the queue, and subscribes to it.
+    pub(crate) fn open_reply(&mut self, id: ConnectionId, reply: &str) -> Result<(), BrokerError> {
+        let Some(connection) = self.connections.get(id) else {
+            return Ok(());
+        };
+        let token = connection.identity.reply_token.clone();
+        let Some((kind, rest)) = reply.strip_prefix("/temp-").and_then(|r| r.split_once('/'))
+        else {
+            return Ok(());
+        };
+        let key = format!("/temp-{kind}/{token}/{rest}");
+        let exists = self.queue_names.contains_key(&*key) || self.topic_names.contains_key(&*key);
+        if exists || connection.subscriptions.contains_key(reply) {
+            return Ok(());
+        }
+        if connection.temporary.len() >= MAX_REPLIES {
+            return Err(BrokerError::TooMany {
+                what: "temporary queues",
+                limit: MAX_REPLIES,
+            });
+        }
+        // Written by whoever knows how the client's version escapes it.
+        let line = Box::default();
+        let subscribe = Subscribe {
+            id: reply.into(),
+            subscriber: Arc::new(Subscriber::new(Some(reply.into()), None, line)),
+            destination: reply.into(),
+            ack: AckMode::Auto,
+            headers: Vec::new(),
+            receipt: None,
+        };
+        let key = self.attach(id, subscribe)?;
+        self.pump(key);
+        Ok(())
+    }
+
+    /// The automatic subscription to a temporary destination ends when its client makes one of its
+    /// own.
+    fn close_reply(&mut self, id: ConnectionId, subscribe: &Subscribe) {
+        let automatic = &*subscribe.destination;
+        let has = |it: &crate::connection::Connection| it.subscriptions.contains_key(automatic);
+        if automatic.starts_with("/temp-")
+            && *subscribe.id != *automatic
+            && self.connections.get(id).is_some_and(has)
+        {
+            // Without headers it says nothing that could be wrong.
+            let _ = self.unsubscribe(id, automatic, &[]);
+        }
+    }
+
+    /// A message that was stored with others: a topic's other subscribers see it too.
+    pub(crate) fn send_to_topics_only(
+        &mut self,
+        sender: crate::routing::Sender,
+        id: ConnectionId,
+        message: &Arc<Message>,
+    ) {
+        let Some(identity) = self.connections.get(id).map(|it| it.identity.clone()) else {
+            return;
+        };
+        let destination = message.destination();
+        let multicast = message.extras.as_ref().and_then(|extras| extras.multicast);
+        let reader = self.reader(&identity, Purpose::Send, multicast);
+        let topics: Vec<String> = parts(&destination, self.config.dialect)
+            .filter_map(|part| match Target::parse(part, reader) {
+                Ok(Target::Topic { key }) => Some(key.into_owned()),
+                _ => None,
+            })
+            .collect();
+        for topic in topics {
+            // Only a limit can refuse it, and its sender was told that it is stored.
+            let _ = self.send_to_topic(sender, &topic, message, false);
+        }
+    }
+}
+
+/// Most temporary destinations that a connection opens by `reply-to`.
+const MAX_REPLIES: usize = 1000;
+
+/// The name of the queue of a durable subscription, if the headers ask for one.
+fn durable_key(
+    headers: &SubscribeHeaders,
+    id: &str,
+    identity: &crate::Identity,
+    dialect: BrokerDialect,
+) -> Option<Box<str>> {
+    let named = |name: &str| own_durable(identity, name).into();
+    if let Some(queue) = &headers.queue_name
+        && (headers.durable || headers.durable_name.is_some())
+    {
+        return Some(format!("/queue/{queue}").into());
+    }
+    if let Some(name) = &headers.durable_name {
+        return Some(named(name));
+    }
+    if !headers.durable {
+        return None;
+    }
+    Some(match dialect {
+        BrokerDialect::Apollo => format!("/dsub/{id}").into(),
+        _ => named(id),
+    })
+}
+
+/// The name of a client's own durable subscription.
+fn own_durable(identity: &crate::Identity, name: &str) -> String {
+    match (&*identity.client_id, &*identity.login) {
+        ("", "") => format!("/dsub/{name}"),
+        ("", owner) | (owner, _) => format!("/dsub/{owner}.{name}"),
+    }
+}
