@@ -1,26 +1,27 @@
 use std::{
-    fmt,
     net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
 use stompbox_proto::{HeartBeat, Limits};
 
+use crate::{Acl, Tls, User};
+
 /// What a [`Server`](crate::Server) listens on, and what it allows.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Addresses for STOMP over TCP. Default: 127.0.0.1:61613.
-    pub stomp: Vec<SocketAddr>,
-    /// Addresses for HTTP: the pages, and WebSocket at `/stomp`, `/stomp/websocket`, `/ws` and
-    /// `/`. Default: 127.0.0.1:61614.
-    pub http: Vec<SocketAddr>,
-    /// Permits addresses beyond loopback. Default: false.
-    pub allow_remote: bool,
+    /// The listening sockets. Default: STOMP on 127.0.0.1:61613, HTTP on 127.0.0.1:61614.
+    pub listen: Vec<Listen>,
+    /// Permits addresses beyond loopback without any [`users`](Self::users). Default: false.
+    pub allow_anonymous: bool,
     /// Origins of pages on other hosts that may connect, as `https://example.com`; `*`: all. A
     /// page's own host always may. Default: none.
     pub allowed_origins: Vec<String>,
     /// Who may log in; empty: everybody. Default: empty.
     pub users: Vec<User>,
+    /// What they may do. Default: everything.
+    pub acl: Acl,
     /// Limits of frames.
     pub limits: Limits,
     /// The server's side of `heart-beat`. Default: 10,000 ms both ways.
@@ -31,94 +32,83 @@ pub struct Config {
     pub write_timeout: Duration,
     /// How long connections get to end when the server stops. Default: 5 s.
     pub drain_timeout: Duration,
-    /// Most connections at a time. Default: 10,000.
+    /// Most connections at a time. Default: 50,000.
     pub max_connections: usize,
+    /// The directory of the store; `None`: everything is in memory alone. Default: `None`.
+    pub data: Option<PathBuf>,
+    /// Bytes of the store from which on messages are refused. Default: only the disk sets a limit.
+    pub max_store: Option<u64>,
     /// What the broker may hold.
     pub broker: stompbox_broker::Config,
+}
+
+/// A listening socket.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listen {
+    /// Its address; port 0 takes a free one.
+    pub bind: SocketAddr,
+    /// What its connections speak.
+    pub protocol: Protocol,
+    /// TLS below that; none: plain text.
+    pub tls: Option<Tls>,
+}
+
+/// What a listener's connections speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// STOMP, straight on the stream.
+    Stomp,
+    /// HTTP: the pages, and WebSocket at `/stomp`, `/stomp/websocket`, `/ws` and `/`.
+    Http,
+}
+
+impl Listen {
+    /// STOMP in plain text.
+    pub fn stomp(bind: SocketAddr) -> Self {
+        Self {
+            bind,
+            protocol: Protocol::Stomp,
+            tls: None,
+        }
+    }
+
+    /// HTTP in plain text.
+    pub fn http(bind: SocketAddr) -> Self {
+        Self {
+            bind,
+            protocol: Protocol::Http,
+            tls: None,
+        }
+    }
+
+    /// Puts TLS below.
+    #[must_use]
+    pub fn with_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
 }
 
 impl Default for Config {
     fn default() -> Self {
         Self {
-            stomp: vec![(Ipv4Addr::LOCALHOST, 61613).into()],
-            http: vec![(Ipv4Addr::LOCALHOST, 61614).into()],
-            allow_remote: false,
+            listen: vec![
+                Listen::stomp((Ipv4Addr::LOCALHOST, 61613).into()),
+                Listen::http((Ipv4Addr::LOCALHOST, 61614).into()),
+            ],
+            allow_anonymous: false,
             allowed_origins: Vec::new(),
             users: Vec::new(),
+            acl: Acl::default(),
             limits: Limits::default(),
             heart_beat: HeartBeat::new(10_000, 10_000),
             connect_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
             drain_timeout: Duration::from_secs(5),
-            max_connections: 10_000,
+            max_connections: 50_000,
+            data: None,
+            max_store: None,
             broker: stompbox_broker::Config::default(),
         }
-    }
-}
-
-/// A login and its passcode.
-#[derive(Clone)]
-pub struct User {
-    /// The `login` header.
-    pub login: String,
-    /// The `passcode` header.
-    pub passcode: String,
-}
-
-/// Leaves the passcode out.
-impl fmt::Debug for User {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("User")
-            .field("login", &self.login)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Config {
-    /// Whether the pair may log in. Takes the same time for a wrong login as for a wrong passcode.
-    pub(crate) fn admits(&self, login: &str, passcode: &str) -> bool {
-        let found = self.users.iter().fold(false, |found, user| {
-            let matches = equal(user.login.as_bytes(), login.as_bytes())
-                & equal(user.passcode.as_bytes(), passcode.as_bytes());
-            found | matches
-        });
-        found | self.users.is_empty()
-    }
-}
-
-/// Compares without an early end, so that time does not tell how much of a guess was right.
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    let mut differences = a.len() ^ b.len();
-    for (at, octet) in b.iter().enumerate() {
-        differences |= usize::from(octet ^ a.get(at % a.len().max(1)).copied().unwrap_or(0));
-    }
-    differences == 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_the_exact_pair_is_admitted() {
-        let user = User {
-            login: "ann".into(),
-            passcode: "secret".into(),
-        };
-        let config = Config {
-            users: vec![user],
-            ..Config::default()
-        };
-        assert!(config.admits("ann", "secret"));
-        for (login, passcode) in [
-            ("ann", "secre"),
-            ("ann", "secretsecret"),
-            ("ann", ""),
-            ("", ""),
-            ("bob", "secret"),
-        ] {
-            assert!(!config.admits(login, passcode), "{login} {passcode}");
-        }
-        assert!(Config::default().admits("anybody", "anything"));
     }
 }

@@ -9,10 +9,12 @@ use http_body_util::Full;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sha1_smol::Sha1;
-use stompbox::transport;
 use stompbox_proto::Version;
-use tokio::{net::TcpStream, sync::OwnedSemaphorePermit};
-use tokio_websockets::{Config, Limits, ServerBuilder};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+};
 use tracing::debug;
 
 use crate::{assets, connection, connection::Shared, origin};
@@ -23,14 +25,20 @@ const WEBSOCKET_PATHS: [&str; 4] = ["/stomp", "/stomp/websocket", "/ws", "/"];
 /// RFC 6455, section 1.3.
 const HANDSHAKE_ID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Serves one connection. The permit is given back when it ends, as a WebSocket too.
-pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+/// Serves one connection, which is `secure` if there is TLS below. The permit is given back when it
+/// ends, as a WebSocket too.
+pub(crate) async fn serve(
+    shared: Arc<Shared>,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    secure: bool,
+    permit: OwnedSemaphorePermit,
+) {
     let permit = Arc::new(permit);
     let mut stopping = shared.stopping.clone();
     let timeout = shared.config.connect_timeout;
     let service = service_fn(move |request| {
         let (shared, permit) = (Arc::clone(&shared), Arc::clone(&permit));
-        async move { Ok::<_, Infallible>(respond(shared, permit, request)) }
+        async move { Ok::<_, Infallible>(respond(shared, permit, secure, request)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -54,10 +62,11 @@ pub(crate) async fn serve(shared: Arc<Shared>, stream: TcpStream, permit: OwnedS
 fn respond(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
+    secure: bool,
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if is_upgrade(request.headers()) {
-        return upgrade(shared, permit, request);
+        return upgrade(shared, permit, secure, request);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(
@@ -100,6 +109,7 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 fn upgrade(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
+    secure: bool,
     mut request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if !WEBSOCKET_PATHS.contains(&request.uri().path()) {
@@ -108,7 +118,7 @@ fn upgrade(
             "STOMP over WebSocket is at /stomp.\n",
         );
     }
-    if !origin::is_allowed(request.headers(), &shared.config.allowed_origins) {
+    if !origin::is_allowed(request.headers(), &shared.config.allowed_origins, secure) {
         let origin = request
             .headers()
             .get(header::ORIGIN)
@@ -137,13 +147,17 @@ fn upgrade(
             .insert(header::SEC_WEBSOCKET_VERSION, version);
         return response;
     }
-    let Some(key) = headers
+    let key = headers
         .get(header::SEC_WEBSOCKET_KEY)
-        .filter(|_| *request.method() == Method::GET)
-    else {
+        .filter(|key| is_key(key.as_bytes()));
+    let whole = *request.method() == Method::GET
+        && has_token(headers, header::CONNECTION, "upgrade")
+        && headers.contains_key(header::HOST);
+    let Some(key) = key.filter(|_| whole) else {
         return text(
             StatusCode::BAD_REQUEST,
-            "A WebSocket starts with GET and Sec-WebSocket-Key.\n",
+            "A WebSocket starts with GET, Host, Connection: Upgrade, and a Sec-WebSocket-Key of 16 \
+             bytes in base64 (RFC 6455, section 4.2.1).\n",
         );
     };
     let accept = accept_key(key.as_bytes());
@@ -163,24 +177,50 @@ fn upgrade(
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgraded.await {
-            Ok(stream) => run_websocket(shared, stream, subprotocol).await,
+            Ok(stream) => run_websocket(shared, stream, subprotocol, permit).await,
             Err(error) => debug!(%error, "upgrade failed"),
         }
-        drop(permit);
     });
     response
 }
 
-async fn run_websocket(shared: Arc<Shared>, stream: Upgraded, subprotocol: Option<Version>) {
-    let limits = &shared.config.limits;
-    // Frames may share a message, but one that is longer than any frame is none of ours.
-    let longest = limits.head + limits.body + 1;
-    let socket = ServerBuilder::new()
-        .config(Config::default().frame_size(1 << 20))
-        .limits(Limits::default().max_payload_len(Some(longest)))
-        .serve(TokioIo::new(stream));
-    let (reader, writer) = transport::websocket(socket);
-    connection::serve(shared, reader, writer, subprotocol).await;
+async fn run_websocket(
+    shared: Arc<Shared>,
+    stream: Upgraded,
+    subprotocol: Option<Version>,
+    permit: Arc<OwnedSemaphorePermit>,
+) {
+    // The socket itself, where it can be had: an idle client then holds nothing of HTTP's.
+    match stream.downcast::<TokioIo<TcpStream>>() {
+        Ok(parts) => {
+            let first = parts.read_buf.to_vec();
+            let stream = parts.io.into_inner();
+            tokio::spawn(async move {
+                connection::serve(shared, stream, true, subprotocol, first).await;
+                drop(permit);
+            });
+        }
+        Err(stream) => {
+            let stream = TokioIo::new(stream);
+            connection::serve(shared, stream, true, subprotocol, Vec::new()).await;
+            drop(permit);
+        }
+    }
+}
+
+/// RFC 6455, section 4.1: 16 bytes in base64.
+fn is_key(key: &[u8]) -> bool {
+    BASE64_STANDARD.decode(key).is_ok_and(|key| key.len() == 16)
+}
+
+/// Whether a header that is a list of tokens has that one, in any case.
+fn has_token(headers: &HeaderMap, name: header::HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|it| it.trim().eq_ignore_ascii_case(token))
 }
 
 fn accept_key(key: &[u8]) -> String {

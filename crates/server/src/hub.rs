@@ -1,100 +1,308 @@
 //! The one place where connections meet: the broker, and a way to each connection.
+//!
+//! Whoever has something for the broker and finds it free does it there and then, on its own
+//! thread, and so does what others leave meanwhile: nobody ever waits for the broker's lock.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::VecDeque,
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, TryLockError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::Waker,
+    time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
-use stompbox_broker::{Broker, ConnectionId, Delivery, Output};
-use tokio::sync::mpsc;
+use stompbox_broker::{Broker, Command, ConnectionId, Identity, Output, Time};
+use tokio::sync::Notify;
 
-/// What the hub tells a connection.
-#[derive(Debug)]
-pub(crate) enum Notice {
-    /// Write this message.
-    Deliver(Delivery),
-    /// Close: the client is too slow for its topics.
-    Overflow { limit: &'static str, value: usize },
+use crate::storage::Signal;
+
+/// What waits for one connection.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    state: Mutex<Waiting>,
 }
 
-/// The broker behind its lock. No lock is held across an await, and no command is long.
+#[derive(Debug, Default)]
+struct Waiting {
+    outputs: VecDeque<Output>,
+    waker: Option<Waker>,
+    /// The server is stopping.
+    stopping: bool,
+}
+
+impl Outbox {
+    /// Moves what waits to the end of `into`, which is empty in most cases. True: the server is
+    /// stopping.
+    pub(crate) fn take(&self, into: &mut VecDeque<Output>) -> bool {
+        let mut waiting = lock(&self.state);
+        if into.is_empty() {
+            mem::swap(into, &mut waiting.outputs);
+        } else {
+            into.append(&mut waiting.outputs);
+        }
+        waiting.stopping
+    }
+
+    /// Gives back what idle connections need not hold.
+    pub(crate) fn shrink(&self) {
+        let mut waiting = lock(&self.state);
+        if waiting.outputs.is_empty() {
+            waiting.outputs = VecDeque::new();
+        }
+    }
+
+    /// Whom to wake when something is put in. True: something is there already.
+    pub(crate) fn register(&self, waker: &Waker) -> bool {
+        let mut waiting = lock(&self.state);
+        match &mut waiting.waker {
+            Some(old) => old.clone_from(waker),
+            none => *none = Some(waker.clone()),
+        }
+        !waiting.outputs.is_empty()
+    }
+
+    fn put(&self, put: impl FnOnce(&mut VecDeque<Output>)) {
+        let waker = {
+            let mut waiting = lock(&self.state);
+            put(&mut waiting.outputs);
+            waiting.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Tells that the server is stopping.
+    pub(crate) fn stop(&self) {
+        let waker = {
+            let mut waiting = lock(&self.state);
+            waiting.stopping = true;
+            waiting.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// The broker, and the outboxes of all connections.
 pub(crate) struct Hub {
-    state: Mutex<State>,
+    engine: Mutex<Engine>,
+    /// What came while the broker was busy.
+    letters: Mutex<VecDeque<Letter>>,
+    /// Memory is short: producers wait.
+    pressed: AtomicBool,
+    clock: Clock,
+    /// Something is to be done at another time than before.
+    pub(crate) rescheduled: Notify,
+    /// Tells the store that there is work.
+    pub(crate) signal: Signal,
+    has_store: bool,
 }
 
-struct State {
+struct Engine {
     broker: Broker,
-    next_connection: ConnectionId,
-    // Unbounded channels, but not unbounded: the broker hands out no more than `max_outstanding`
-    // bytes to each connection.
-    connections: HashMap<ConnectionId, mpsc::UnboundedSender<Notice>>,
+    /// By the number of the connection's place.
+    outboxes: Vec<Option<Arc<Outbox>>>,
+    /// When the timer is set for.
+    timer: Option<Time>,
+}
+
+enum Letter {
+    Commands(ConnectionId, Vec<Command>),
+    /// A connection has ended; with what it took out of its outbox and did not write.
+    Leave(ConnectionId, Arc<Outbox>, VecDeque<Output>),
+}
+
+/// Wall-clock time that never goes back.
+struct Clock {
+    epoch: Instant,
+    started: Time,
+}
+
+impl Clock {
+    fn now(&self) -> Time {
+        let elapsed = self.epoch.elapsed().as_millis();
+        self.started + u64::try_from(elapsed).unwrap_or(u64::MAX)
+    }
 }
 
 impl Hub {
-    pub(crate) fn new(config: stompbox_broker::Config) -> Self {
-        let state = State {
-            broker: Broker::new(config),
-            next_connection: 1,
-            connections: HashMap::new(),
+    pub(crate) fn new(make: impl FnOnce(Time) -> Broker, has_store: bool) -> Self {
+        let clock = Clock {
+            epoch: Instant::now(),
+            started: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(0)),
+        };
+        let engine = Engine {
+            broker: make(clock.now()),
+            outboxes: Vec::new(),
+            timer: None,
         };
         Self {
-            state: Mutex::new(state),
+            engine: Mutex::new(engine),
+            letters: Mutex::default(),
+            pressed: AtomicBool::new(false),
+            clock,
+            rescheduled: Notify::new(),
+            signal: Signal::default(),
+            has_store,
         }
     }
 
-    /// Adds a connection.
-    pub(crate) fn connect(&self) -> (ConnectionId, mpsc::UnboundedReceiver<Notice>) {
-        let (sender, receiver) = mpsc::unbounded_channel();
-        let mut state = self.lock();
-        let id = state.next_connection;
-        state.next_connection += 1;
-        state.connections.insert(id, sender);
-        state.broker.connect(id);
-        (id, receiver)
+    /// Milliseconds since 1970.
+    pub(crate) fn now(&self) -> Time {
+        self.clock.now()
     }
 
-    /// Removes a connection; what it left goes on to others, and so does what it was handed and did
-    /// not begin to write.
-    pub(crate) fn disconnect(
-        &self,
-        id: ConnectionId,
-        mut unwritten: mpsc::UnboundedReceiver<Notice>,
-    ) {
-        self.lock().connections.remove(&id);
-        self.run(|broker| {
-            broker.disconnect(id);
-            while let Ok(notice) = unwritten.try_recv() {
-                if let Notice::Deliver(delivery) = notice {
-                    broker.give_back(delivery);
-                }
+    /// Adds a connection, whose outputs go to the outbox.
+    pub(crate) fn connect(&self, identity: Identity, outbox: &Arc<Outbox>) -> ConnectionId {
+        let mut engine = lock(&self.engine);
+        let id = engine.broker.connect(identity, self.clock.now());
+        let index = id.index();
+        if engine.outboxes.len() <= index {
+            engine.outboxes.resize(index + 1, None);
+        }
+        engine.outboxes[index] = Some(Arc::clone(outbox));
+        drop(engine);
+        self.work();
+        id
+    }
+
+    /// Has commands of a connection done: now, or as soon as whoever is at the broker gets to it.
+    pub(crate) fn submit(&self, id: ConnectionId, commands: &mut Vec<Command>) {
+        if commands.is_empty() {
+            return;
+        }
+        match self.engine.try_lock() {
+            Ok(mut engine) => {
+                self.read_letters(&mut engine);
+                engine.broker.run(id, commands.drain(..), self.clock.now());
+                self.finish(&mut engine);
+                drop(engine);
             }
-        });
-    }
-
-    /// Runs commands, then passes on what comes of them.
-    pub(crate) fn run<T>(&self, commands: impl FnOnce(&mut Broker) -> T) -> T {
-        let mut state = self.lock();
-        let result = commands(&mut state.broker);
-        while let Some(output) = state.broker.poll_output() {
-            let (id, notice) = match output {
-                Output::Deliver(id, delivery) => (id, Notice::Deliver(delivery)),
-                Output::Overflow {
-                    connection,
-                    limit,
-                    value,
-                } => (connection, Notice::Overflow { limit, value }),
-            };
-            if let Some(sender) = state.connections.get(&id) {
-                // A connection that has just ended is about to disconnect from the broker, which
-                // then takes its messages back.
-                let _ = sender.send(notice);
+            Err(TryLockError::Poisoned(engine)) => drop(engine.into_inner()),
+            Err(TryLockError::WouldBlock) => {
+                let letter = Letter::Commands(id, mem::take(commands));
+                lock(&self.letters).push_back(letter);
             }
         }
+        self.work();
+    }
+
+    /// Asks the broker for what the store is to do.
+    pub(crate) fn store<T>(&self, ask: impl FnOnce(&mut Broker, Time) -> T) -> T {
+        let mut engine = lock(&self.engine);
+        let result = ask(&mut engine.broker, self.clock.now());
+        self.finish(&mut engine);
+        drop(engine);
+        self.work();
         result
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // A panic in the broker would be a defect of ours; the others can still go on.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Does what is due. Gives when to come again.
+    pub(crate) fn tick(&self) -> Option<Time> {
+        let mut engine = lock(&self.engine);
+        let now = self.clock.now();
+        if engine.broker.poll_timeout().is_some_and(|at| at <= now) {
+            engine.broker.handle_timeout(now);
+        }
+        engine.timer = engine.broker.poll_timeout();
+        let timer = engine.timer;
+        self.finish(&mut engine);
+        drop(engine);
+        self.work();
+        timer
     }
+
+    /// Whether producers are to wait, since memory is short.
+    pub(crate) fn is_pressed(&self) -> bool {
+        self.pressed.load(Ordering::Relaxed)
+    }
+
+    /// Tells all connections that the server is stopping.
+    pub(crate) fn stop(&self) {
+        for outbox in lock(&self.engine).outboxes.iter().flatten() {
+            outbox.stop();
+        }
+    }
+
+    /// Reads what was left while the broker was busy. Who leaves something and finds the broker
+    /// busy goes on, so whoever was there looks once more after leaving.
+    fn work(&self) {
+        while !lock(&self.letters).is_empty() {
+            let Ok(mut engine) = self.engine.try_lock() else {
+                return;
+            };
+            self.read_letters(&mut engine);
+            self.finish(&mut engine);
+        }
+    }
+
+    fn read_letters(&self, engine: &mut Engine) {
+        loop {
+            let letters = mem::take(&mut *lock(&self.letters));
+            if letters.is_empty() {
+                return;
+            }
+            let now = self.clock.now();
+            for letter in letters {
+                match letter {
+                    Letter::Commands(id, commands) => engine.broker.run(id, commands, now),
+                    Letter::Leave(id, outbox, mut outputs) => {
+                        outbox.take(&mut outputs);
+                        if let Some(place) = engine.outboxes.get_mut(id.index()) {
+                            *place = None;
+                        }
+                        let unwritten = outputs.into_iter().filter_map(|output| match output {
+                            Output::Deliver(delivery) => Some(delivery),
+                            _ => None,
+                        });
+                        let gone = Command::Gone {
+                            unwritten: unwritten.collect(),
+                        };
+                        engine.broker.run(id, [gone], now);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Passes on what came of the commands.
+    fn finish(&self, engine: &mut Engine) {
+        while let Some(id) = engine.broker.poll_dirty() {
+            if let Some(Some(outbox)) = engine.outboxes.get(id.index()) {
+                outbox.put(|outputs| engine.broker.take_outputs(id, outputs));
+            }
+        }
+        let pressed = engine.broker.is_pressed();
+        if self.pressed.load(Ordering::Relaxed) != pressed {
+            self.pressed.store(pressed, Ordering::Relaxed);
+        }
+        if let Some(at) = engine.broker.poll_timeout()
+            && engine.timer.is_none_or(|timer| at < timer)
+        {
+            engine.timer = Some(at);
+            self.rescheduled.notify_one();
+        }
+        if self.has_store && engine.broker.has_store_work() {
+            self.signal.notify();
+        }
+    }
+
+    /// A connection has ended: what it left goes on to others, and so does what it was handed and
+    /// did not write.
+    pub(crate) fn leave(&self, id: ConnectionId, outbox: Arc<Outbox>, outputs: VecDeque<Output>) {
+        lock(&self.letters).push_back(Letter::Leave(id, outbox, outputs));
+        self.work();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic in the broker would be a defect of ours; the others can still go on.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -11,14 +11,27 @@
 //! # }
 //! ```
 
+mod acl;
 mod assets;
 mod config;
 mod connection;
+mod deliver;
 mod http;
 mod hub;
 mod listener;
 mod origin;
+mod pattern;
+mod requests;
+mod storage;
+mod tls;
+mod users;
+mod websocket;
 
-pub use config::{Config, User};
+pub use acl::{Access, Acl, AclError, Denied, Permission, Rule, Who};
+pub use config::{Config, Listen, Protocol};
 pub use listener::{ServeError, Server};
+pub use pattern::{InvalidPattern, Pattern};
+pub use stompbox_broker::{BareDestination, BrokerDialect};
 pub use stompbox_proto::{HeartBeat, Limits};
+pub use tls::{Tls, TlsError};
+pub use users::{Principal, User, UserError};

@@ -1,37 +1,59 @@
 use std::{
-    io,
+    fmt, io,
     net::SocketAddr,
+    path::Path,
     sync::Arc,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use stompbox::transport;
+use stompbox_broker::Broker;
+use stompbox_store::{DiskStore, Recovery};
 use thiserror::Error;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, watch},
-    task::JoinSet,
+    task::{self, JoinSet},
     time,
 };
-use tracing::{info, warn};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, error, info, warn};
 
 use crate::{
-    Config,
-    connection::{self, Shared},
+    Config, Protocol, TlsError, UserError,
+    connection::{self, Lobby, Shared},
     http,
     hub::Hub,
+    storage,
+    users::Users,
 };
 
 /// A server that can't start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// An address beyond loopback was asked for, and not permitted.
-    #[error("{address} can be reached from other machines; --allow-remote permits that")]
+    /// An address beyond loopback was asked for, and anybody could log in.
+    #[error(
+        "{address} can be reached from other machines, where anybody could log in: make users by \
+         `stompbox passwd`, or permit it by --allow-anonymous"
+    )]
     NotLoopback {
         /// The address.
         address: SocketAddr,
     },
+    /// The users can't be as they are configured.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// A listener's TLS can't be had.
+    #[error("TLS of {address}: {source}")]
+    Tls {
+        /// The listener's address.
+        address: SocketAddr,
+        /// What is wrong with its files.
+        source: TlsError,
+    },
+    /// The store can't be opened.
+    #[error(transparent)]
+    Store(#[from] stompbox_store::OpenError),
     /// An address can't be listened on.
     #[error("can't listen on {address} for {what}: {source}")]
     Bind {
@@ -48,15 +70,27 @@ pub enum ServeError {
 #[derive(Debug)]
 pub struct Server {
     config: Config,
-    stomp: Vec<TcpListener>,
-    http: Vec<TcpListener>,
+    users: Users,
+    listeners: Vec<Listener>,
+    store: Option<(DiskStore, Recovery)>,
 }
 
-/// What a listener's connections speak.
-#[derive(Clone, Copy)]
-enum Protocol {
-    Stomp,
-    Http,
+#[derive(Debug)]
+struct Listener {
+    socket: TcpListener,
+    kind: Kind,
+}
+
+/// What the connections of a listener are served with.
+struct Kind {
+    protocol: Protocol,
+    tls: Option<TlsAcceptor>,
+}
+
+impl fmt::Debug for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, TLS: {}", self.protocol, self.tls.is_some())
+    }
 }
 
 impl Server {
@@ -66,35 +100,68 @@ impl Server {
     ///
     /// See [`ServeError`].
     pub async fn bind(config: Config) -> Result<Self, ServeError> {
-        let all = config.stomp.iter().chain(&config.http);
-        if let Some(address) = all
-            .copied()
-            .find(|a| !config.allow_remote && !a.ip().is_loopback())
-        {
-            return Err(ServeError::NotLoopback { address });
+        let users = config.check()?;
+        let mut listeners = Vec::with_capacity(config.listen.len());
+        for listen in &config.listen {
+            let address = listen.bind;
+            let tls = listen.tls.as_ref().map(|tls| tls.acceptor(listen.protocol));
+            let tls = tls
+                .transpose()
+                .map_err(|source| ServeError::Tls { address, source })?;
+            if tls.is_none() && !address.ip().is_loopback() && !config.users.is_empty() {
+                warn!(%address, "passcodes cross the network in plain text: this listener has no TLS");
+            }
+            let socket = TcpListener::bind(address).await;
+            let socket = socket.map_err(|source| ServeError::Bind {
+                address,
+                what: match (listen.protocol, &tls) {
+                    (Protocol::Stomp, None) => "--stomp",
+                    (Protocol::Stomp, Some(_)) => "--stomp-tls",
+                    (Protocol::Http, None) => "--http",
+                    (Protocol::Http, Some(_)) => "--https",
+                },
+                source,
+            })?;
+            let kind = Kind {
+                protocol: listen.protocol,
+                tls,
+            };
+            listeners.push(Listener { socket, kind });
         }
-        let stomp = bind(&config.stomp, "--stomp").await?;
-        let http = bind(&config.http, "--http").await?;
+        let store = config.data.as_deref().map(|data| open(data, &config));
         Ok(Self {
+            store: store.transpose()?,
             config,
-            stomp,
-            http,
+            users,
+            listeners,
         })
     }
 
     /// The addresses of STOMP over TCP, with the ports that port 0 became.
     pub fn stomp_addrs(&self) -> Vec<SocketAddr> {
-        self.stomp
-            .iter()
-            .filter_map(|listener| listener.local_addr().ok())
-            .collect()
+        self.addrs(Protocol::Stomp, false)
     }
 
     /// The addresses of HTTP and WebSocket, with the ports that port 0 became.
     pub fn http_addrs(&self) -> Vec<SocketAddr> {
-        self.http
+        self.addrs(Protocol::Http, false)
+    }
+
+    /// The addresses of STOMP over TLS, with the ports that port 0 became.
+    pub fn stomp_tls_addrs(&self) -> Vec<SocketAddr> {
+        self.addrs(Protocol::Stomp, true)
+    }
+
+    /// The addresses of HTTP and WebSocket over TLS, with the ports that port 0 became.
+    pub fn https_addrs(&self) -> Vec<SocketAddr> {
+        self.addrs(Protocol::Http, true)
+    }
+
+    fn addrs(&self, protocol: Protocol, tls: bool) -> Vec<SocketAddr> {
+        self.listeners
             .iter()
-            .filter_map(|listener| listener.local_addr().ok())
+            .filter(|l| l.kind.protocol == protocol && l.kind.tls.is_some() == tls)
+            .filter_map(|listener| listener.socket.local_addr().ok())
             .collect()
     }
 
@@ -108,25 +175,43 @@ impl Server {
         let started = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
+        let run = format!("{:x}", started.as_millis());
+        let broker = self.config.broker.clone();
+        let (store, recovery) = self.store.unzip();
         let shared = Arc::new(Shared {
-            hub: Hub::new(self.config.broker.clone()),
+            hub: Hub::new(
+                |now| match recovery {
+                    Some(it) => {
+                        let (definitions, messages) = (it.definitions, &it.messages);
+                        Broker::with_store(broker, &run, now, definitions, messages, it.next_id)
+                    }
+                    None => Broker::new(broker, &run, now),
+                },
+                store.is_some(),
+            ),
+            users: self.users,
+            acl: Arc::new(self.config.acl.clone()),
             config: self.config,
             epoch: Instant::now(),
-            run: format!("{:x}", started.as_millis()),
+            run,
+            lobby: Lobby::default(),
             stopping,
         });
+        let storing = store.map(|store| storage::start(Arc::clone(&shared), Box::new(store)));
+        let ticking = tokio::spawn(tick(Arc::clone(&shared)));
         let mut listeners = JoinSet::new();
-        for (protocol, sockets) in [(Protocol::Stomp, self.stomp), (Protocol::Http, self.http)] {
-            for socket in sockets {
-                let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
-                listeners.spawn(listen(shared, socket, protocol, connections));
-            }
+        for listener in self.listeners {
+            let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
+            listeners.spawn(listen(shared, listener, connections));
         }
         shutdown.await;
         info!("stopping");
+        // Listeners first: a client that connects again at once is refused, and not taken and dropped.
+        listeners.shutdown().await;
         // No receiver is left if nobody is connected.
         let _ = stop.send(true);
-        listeners.shutdown().await;
+        shared.hub.stop();
+        shared.lobby.stop();
         let all = u32::try_from(most).unwrap_or(u32::MAX);
         if time::timeout(drain_timeout, connections.acquire_many(all))
             .await
@@ -134,41 +219,97 @@ impl Server {
         {
             warn!("some connections did not end in time");
         }
+        ticking.abort();
+        shared.hub.signal.stop();
+        match storing {
+            Some(Ok(storing)) => drop(task::spawn_blocking(move || storing.join()).await),
+            Some(Err(error)) => error!(%error, "the store's thread could not be started"),
+            None => {}
+        }
     }
 }
 
-async fn bind(
-    addresses: &[SocketAddr],
-    what: &'static str,
-) -> Result<Vec<TcpListener>, ServeError> {
-    let mut listeners = Vec::with_capacity(addresses.len());
-    for &address in addresses {
-        let listener = TcpListener::bind(address).await;
-        listeners.push(listener.map_err(|source| ServeError::Bind {
-            address,
-            what,
-            source,
-        })?);
+/// Opens the store, and says what of it was damaged.
+fn open(data: &Path, config: &Config) -> Result<(DiskStore, Recovery), ServeError> {
+    let mut options = stompbox_store::Options::default();
+    if let Some(most) = config.max_store {
+        options = options.with_max_bytes(most);
     }
-    Ok(listeners)
+    let (store, recovery) = DiskStore::open(data, options)?;
+    for damage in &recovery.report {
+        warn!(%damage, "the store was damaged");
+    }
+    info!(messages = recovery.messages.len(), "the store is open");
+    Ok((store, recovery))
 }
 
-async fn listen(
-    shared: Arc<Shared>,
-    listener: TcpListener,
-    protocol: Protocol,
-    connections: Arc<Semaphore>,
-) {
+/// Has the broker do what is due.
+async fn tick(shared: Arc<Shared>) {
+    loop {
+        let rescheduled = shared.hub.rescheduled.notified();
+        match shared.hub.tick() {
+            Some(at) => {
+                let wait = Duration::from_millis(at.saturating_sub(shared.hub.now()).max(1));
+                let _ = time::timeout(wait, rescheduled).await;
+            }
+            None => rescheduled.await,
+        }
+    }
+}
+
+impl Config {
+    /// Checks all that can be without a socket: what [`Server::bind`] would refuse is refused here.
+    ///
+    /// # Errors
+    ///
+    /// See [`ServeError`].
+    pub fn validate(&self) -> Result<(), ServeError> {
+        self.check()?;
+        for listen in &self.listen {
+            let address = listen.bind;
+            if let Some(tls) = &listen.tls {
+                tls.check()
+                    .map_err(|source| ServeError::Tls { address, source })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self) -> Result<Users, ServeError> {
+        let closed = self.allow_anonymous || !self.users.is_empty();
+        let remote = self.listen.iter().find(|l| !l.bind.ip().is_loopback());
+        if let Some(listen) = remote.filter(|_| !closed) {
+            return Err(ServeError::NotLoopback {
+                address: listen.bind,
+            });
+        }
+        Ok(Users::new(&self.users)?)
+    }
+}
+
+async fn listen(shared: Arc<Shared>, listener: Listener, connections: Arc<Semaphore>) {
     loop {
         // Before accepting: beyond the limit clients wait in the system's queue.
         let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
             return;
         };
-        match listener.accept().await {
+        match listener.socket.accept().await {
             Ok((stream, _)) => {
                 // Frames are written whole; waiting for more of them only delays.
                 let _ = stream.set_nodelay(true);
-                tokio::spawn(serve(Arc::clone(&shared), stream, protocol, permit));
+                let shared = Arc::clone(&shared);
+                // A task of each kind is as large as that kind needs.
+                match (listener.kind.protocol, listener.kind.tls.clone()) {
+                    (Protocol::Stomp, None) => {
+                        tokio::spawn(serve_stomp(shared, stream, permit));
+                    }
+                    (Protocol::Http, None) => {
+                        tokio::spawn(http::serve(shared, stream, false, permit));
+                    }
+                    (protocol, Some(tls)) => {
+                        tokio::spawn(serve_tls(shared, stream, (protocol, tls), permit));
+                    }
+                }
             }
             Err(error) => {
                 // Most likely out of file descriptors: give connections time to end.
@@ -179,18 +320,30 @@ async fn listen(
     }
 }
 
-async fn serve(
+async fn serve_stomp(shared: Arc<Shared>, stream: TcpStream, permit: OwnedSemaphorePermit) {
+    connection::serve(shared, stream, false, None, Vec::new()).await;
+    drop(permit);
+}
+
+async fn serve_tls(
     shared: Arc<Shared>,
     stream: TcpStream,
-    protocol: Protocol,
+    kind: (Protocol, TlsAcceptor),
     permit: OwnedSemaphorePermit,
 ) {
+    let (protocol, acceptor) = kind;
+    let hand_shake = time::timeout(shared.config.connect_timeout, acceptor.accept(stream)).await;
+    let stream = match hand_shake {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return debug!(%error, "TLS hand-shake failed"),
+        Err(_) => return debug!("no TLS hand-shake in time"),
+    };
     match protocol {
         Protocol::Stomp => {
-            let (reader, writer) = transport::tcp(stream);
-            connection::serve(shared, reader, writer, None).await;
+            Box::pin(connection::serve(shared, stream, false, None, Vec::new())).await;
             drop(permit);
         }
-        Protocol::Http => http::serve(shared, stream, permit).await,
+        // Boxed, so that a connection that does not need the space does not have it.
+        Protocol::Http => Box::pin(http::serve(shared, stream, true, permit)).await,
     }
 }

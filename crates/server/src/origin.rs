@@ -2,9 +2,9 @@
 
 use http::{HeaderMap, header};
 
-/// Whether a request with these headers may be upgraded. Programs send no `Origin`; a page's must
-/// be of the host it connects to, or be listed.
-pub(crate) fn is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
+/// Whether a request with these headers, which came by TLS if `secure`, may be upgraded. Programs
+/// send no `Origin`; a page's must be of the host it connects to, or be listed.
+pub(crate) fn is_allowed(headers: &HeaderMap, allowed: &[String], secure: bool) -> bool {
     let mut origins = headers.get_all(header::ORIGIN).iter();
     let Some(origin) = origins.next() else {
         return true;
@@ -24,10 +24,10 @@ pub(crate) fn is_allowed(headers: &HeaderMap, allowed: &[String]) -> bool {
     let host = headers
         .get(header::HOST)
         .and_then(|host| host.to_str().ok());
-    // This listener speaks plain HTTP; TLS in front of it keeps the host but not the scheme.
-    let authority = origin
-        .strip_prefix("http://")
-        .or_else(|| origin.strip_prefix("https://"));
+    // TLS in front of a plain listener keeps the host but not the scheme; below TLS a page that
+    // came in plain text may be anybody's.
+    let plain = origin.strip_prefix("http://").filter(|_| !secure);
+    let authority = plain.or_else(|| origin.strip_prefix("https://"));
     match (authority, host) {
         (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host),
         _ => false,
@@ -45,7 +45,18 @@ mod tests {
             headers.insert(header::ORIGIN, origin.parse().unwrap());
         }
         let allowed: Vec<String> = allowed.iter().map(|s| (*s).to_owned()).collect();
-        is_allowed(&headers, &allowed)
+        is_allowed(&headers, &allowed, false)
+    }
+
+    #[test]
+    fn below_tls_only_pages_that_came_by_tls_are_of_the_same_origin() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, "app.example.com".parse().unwrap());
+        for (scheme, expected) in [("https", true), ("http", false)] {
+            let origin = format!("{scheme}://app.example.com");
+            headers.insert(header::ORIGIN, origin.parse().unwrap());
+            assert_eq!(is_allowed(&headers, &[], true), expected, "{origin}");
+        }
     }
 
     #[test]

@@ -50,10 +50,7 @@ async fn frames_before_connect_and_a_second_connect() {
 
 #[tokio::test]
 async fn only_users_may_log_in() {
-    let user = User {
-        login: "ann".into(),
-        passcode: "a:b".into(),
-    };
+    let user = User::with_passcode("ann", "a:b").unwrap();
     let server = TestServer::with(Config {
         users: vec![user],
         ..Config::default()

@@ -127,6 +127,26 @@ async fn what_is_not_utf_8_goes_out_binary() {
 }
 
 #[tokio::test]
+async fn who_writes_binary_messages_gets_such() {
+    let server = TestServer::start().await;
+    let mut ws = connect(&server, "/stomp", "v12.stomp").await;
+    let binary = |text: &str| Message::binary(text.as_bytes().to_vec());
+    ws.0.send(binary(CONNECT)).await.unwrap();
+    assert!(ws.message().await.is_binary());
+    // A heart-beat says nothing of the kind.
+    ws.text("\n").await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/queue/kinds\nreceipt:r\n\n\0";
+    ws.0.send(binary(subscribe)).await.unwrap();
+    assert!(ws.message().await.is_binary());
+    let send = "SEND\ndestination:/queue/kinds\n\ntext\0";
+    ws.0.send(binary(send)).await.unwrap();
+    assert!(ws.message().await.is_binary());
+    ws.text(send).await;
+    assert!(ws.message().await.is_text());
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn the_close_code_tells_why() {
     let server = TestServer::start().await;
     for (text, code) in [
@@ -227,14 +247,4 @@ async fn http_requests_get_http_answers() {
         let answer = http(&server, request).await;
         assert!(answer.starts_with(expected), "{request}: {answer}");
     }
-}
-
-#[tokio::test]
-async fn addresses_beyond_loopback_need_permission() {
-    let config = Config {
-        stomp: vec!["0.0.0.0:0".parse().unwrap()],
-        ..Config::default()
-    };
-    let error = stompbox_server::Server::bind(config).await.unwrap_err();
-    assert!(error.to_string().contains("--allow-remote"), "{error}");
 }

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use stompbox_server::{Config, Server};
+use stompbox_server::{Config, Listen, Server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -18,6 +18,8 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 pub(crate) struct TestServer {
     pub(crate) stomp: SocketAddr,
     pub(crate) http: SocketAddr,
+    pub(crate) stomp_tls: Vec<SocketAddr>,
+    pub(crate) https: Vec<SocketAddr>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -27,14 +29,14 @@ impl TestServer {
         Self::with(Config::default()).await
     }
 
-    pub(crate) async fn with(config: Config) -> Self {
-        let free = vec!["127.0.0.1:0".parse().unwrap()];
-        let config = Config {
-            stomp: free.clone(),
-            http: free,
-            ..config
-        };
+    /// With both plain listeners on free ports, and the configuration's TLS listeners.
+    pub(crate) async fn with(mut config: Config) -> Self {
+        let free = "127.0.0.1:0".parse().unwrap();
+        config.listen.retain(|listen| listen.tls.is_some());
+        config.listen.push(Listen::stomp(free));
+        config.listen.push(Listen::http(free));
         let server = Server::bind(config).await.unwrap();
+        let (stomp_tls, https) = (server.stomp_tls_addrs(), server.https_addrs());
         let (stomp, http) = (server.stomp_addrs()[0], server.http_addrs()[0]);
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.run(async {
@@ -43,6 +45,8 @@ impl TestServer {
         Self {
             stomp,
             http,
+            stomp_tls,
+            https,
             stop: Some(stop),
             task,
         }
@@ -66,9 +70,14 @@ impl TestServer {
 
     /// A client connected in a version.
     pub(crate) async fn client(&self, version: &str) -> Raw {
+        self.client_as(version, "").await
+    }
+
+    /// A client connected in a version, with more headers, each with its line's end.
+    pub(crate) async fn client_as(&self, version: &str, headers: &str) -> Raw {
         let mut raw = self.raw().await;
         raw.send(&format!(
-            "CONNECT\naccept-version:{version}\nhost:localhost\n\n\0"
+            "CONNECT\naccept-version:{version}\nhost:localhost\n{headers}\n\0"
         ))
         .await;
         let connected = raw.frame().await;
@@ -128,6 +137,35 @@ impl Raw {
             }
             frames.push(frame);
         }
+    }
+
+    /// Sends a frame, and waits for its RECEIPT. Gives what came before that.
+    pub(crate) async fn done(&mut self, head: &str, body: &str) -> Vec<String> {
+        self.send(&format!("{head}\nreceipt:done\n\n{body}\0"))
+            .await;
+        let mut before = Vec::new();
+        loop {
+            let frame = self.frame().await;
+            assert!(!frame.starts_with("ERROR\n"), "{head:?}: {frame}");
+            if header(&frame, "receipt-id") == Some("done") {
+                return before;
+            }
+            before.push(frame);
+        }
+    }
+
+    /// The next frame, which is to be a MESSAGE with that body.
+    pub(crate) async fn message(&mut self, wanted: &str) -> String {
+        let frame = self.frame().await;
+        assert!(frame.starts_with("MESSAGE\n"), "{wanted:?}: {frame}");
+        assert_eq!(body(&frame), wanted, "{frame}");
+        frame
+    }
+
+    /// Expects that nothing is on its way to this client.
+    pub(crate) async fn nothing(&mut self) {
+        let frames = self.settled("").await;
+        assert!(frames.is_empty(), "{frames:?}");
     }
 
     /// Expects an ERROR with that code, then the end.
