@@ -28,6 +28,14 @@ struct Serve {
     urls: [String; 2],
 }
 
+/// Nothing goes on running after a test that does not stop it, or fails.
+impl Drop for Serve {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 impl Serve {
     fn start(options: &[&str]) -> Self {
         let args = [
@@ -167,9 +175,20 @@ fn failures_name_what_was_wrong() {
         ),
         (&["sub"], 2, "Usage"),
         (&["serve", "--stomp", "everywhere"], 2, "everywhere"),
-        (&["serve", "--stomp", "0.0.0.0:0"], 1, "--allow-remote"),
+        (&["serve", "--stomp", "0.0.0.0:0"], 1, "--allow-anonymous"),
         (&["serve", "--user", "nocolon"], 1, "LOGIN:PASSCODE"),
         (&["serve", "--heart-beat", "soon"], 1, "--heart-beat"),
+        (&["serve", "--log", "lots"], 2, "debug"),
+        (
+            &["sub", "/queue/a", "--url", "stomp://ann:secret@127.0.0.1:1"],
+            1,
+            "not in the URL",
+        ),
+        (
+            &["sub", "/queue/a", "--url", url, "--passcode", "secret\n"],
+            1,
+            "the passcode has a line end",
+        ),
     ] {
         let output = text(&stompbox(args).output().unwrap());
         assert_eq!(output.0, Some(code), "{args:?}: {output:?}");
@@ -182,5 +201,18 @@ fn failures_name_what_was_wrong() {
     assert!(
         taken.2.contains(address) && taken.2.contains("--stomp"),
         "{taken:?}"
+    );
+    assert_eq!(taken.2.lines().count(), 1, "each cause once: {taken:?}");
+}
+
+#[test]
+fn what_the_broker_says_of_an_error_is_shown_whole() {
+    let serve = Serve::start(&["--max-body", "10"]);
+    let args = ["pub", "/queue/a", "more than ten", "--url", &serve.urls[0]];
+    let output = text(&stompbox(&args).output().unwrap());
+    assert_eq!(output.0, Some(1));
+    assert!(
+        output.2.contains("the body is longer than 10 bytes: 13"),
+        "{output:?}"
     );
 }

@@ -1,7 +1,11 @@
 //! One module a command.
 
+pub(crate) mod acl;
+pub(crate) mod config;
+pub(crate) mod passwd;
 pub(crate) mod publish;
 pub(crate) mod serve;
+pub(crate) mod store;
 pub(crate) mod subscribe;
 
 use stompbox::{Client, ConnectOptions};
@@ -15,7 +19,7 @@ async fn connect(args: &Connect) -> Result<Client, Failure> {
         options = options.login(login);
     }
     if let Some(passcode) = &args.passcode {
-        options = options.passcode(passcode);
+        options = options.passcode(&passcode.0);
     }
     Ok(options.connect().await?)
 }

@@ -2,22 +2,32 @@
 
 use std::{future::Future, io::Write as _, pin::pin};
 
-use stompbox_server::{Config, HeartBeat, Limits, Server, User};
+use clap::ArgMatches;
+use stompbox_server::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Failure, args::Serve};
+use crate::{Failure, args::Serve, settings::Settings, wait_for};
 
 /// Runs the broker until a signal.
-pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
-    let filter = tracing_subscriber::EnvFilter::try_new(&args.log)
-        .map_err(|error| format!("--log {:?}: {error}", args.log))?;
+pub(crate) fn run(args: Serve, matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = Settings::resolve(&args.options, matches)?;
+    // Nobody needs the passcodes that were typed any more.
+    drop(args);
+    let log = &settings.log;
+    let filter = tracing_subscriber::EnvFilter::try_new(log)
+        .map_err(|error| format!("log level {log:?}: {error}"))?;
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .init();
+    raise_open_files();
+    wait_for(settings.threads, serve(settings))
+}
+
+async fn serve(settings: Settings) -> Result<(), Failure> {
     // Before the socket is open: a signal from then on must not be lost.
     let stop = stop_signal()?;
-    let server = Server::bind(config(args)?).await?;
+    let server = Server::bind(settings.config).await?;
     let mut out = std::io::stdout().lock();
     for address in server.stomp_addrs() {
         writeln!(out, "STOMP      stomp://{address}")?;
@@ -27,32 +37,29 @@ pub(crate) async fn run(args: Serve) -> Result<(), Failure> {
         writeln!(out, "Pages      http://{address}/")?;
         writeln!(out, "Chat       http://{address}/chat/")?;
     }
+    for address in server.stomp_tls_addrs() {
+        writeln!(out, "STOMP      stomp+tls://{address}")?;
+    }
+    for address in server.https_addrs() {
+        writeln!(out, "WebSocket  wss://{address}/stomp")?;
+        writeln!(out, "Pages      https://{address}/")?;
+        writeln!(out, "Chat       https://{address}/chat/")?;
+    }
     out.flush()?;
     drop(out);
     server.run(stop).await;
     Ok(())
 }
 
-fn config(args: Serve) -> Result<Config, Failure> {
-    let heart_beat = HeartBeat::parse(&args.heart_beat)
-        .map_err(|error| format!("--heart-beat {:?}: {error}", args.heart_beat))?;
-    let users = args.user.iter().map(|user| match user.split_once(':') {
-        Some((login, passcode)) if !login.is_empty() => Ok(User {
-            login: login.into(),
-            passcode: passcode.into(),
-        }),
-        _ => Err("--user is not LOGIN:PASSCODE".to_owned()),
-    });
-    Ok(Config {
-        stomp: args.stomp,
-        http: args.http,
-        allow_remote: args.allow_remote,
-        allowed_origins: args.allow_origin,
-        users: users.collect::<Result<_, _>>()?,
-        limits: Limits::default().with_body(args.max_body),
-        heart_beat,
-        ..Config::default()
-    })
+/// Lets the process have as many connections as the system permits it; what a shell gives is often
+/// a thousand.
+fn raise_open_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Ready at SIGINT or SIGTERM.
