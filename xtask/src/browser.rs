@@ -22,9 +22,18 @@ const PLACES: [&str; 4] = [
 ];
 
 /// By `CHROME`, `PATH` or the usual places.
-pub(crate) fn find() -> Option<PathBuf> {
-    if let Some(path) = env::var_os("CHROME") {
-        return Some(PathBuf::from(path)).filter(|path| path.is_file());
+///
+/// # Errors
+///
+/// There is none; the text says what to do.
+pub(crate) fn find() -> Result<PathBuf, String> {
+    if let Some(path) = env::var_os("CHROME").filter(|path| !path.is_empty()) {
+        let path = PathBuf::from(path);
+        return if path.is_file() {
+            Ok(path)
+        } else {
+            Err(format!("CHROME={} is no file", path.display()))
+        };
     }
     let path = env::var_os("PATH").unwrap_or_default();
     let folders: Vec<PathBuf> = env::split_paths(&path).collect();
@@ -34,13 +43,16 @@ pub(crate) fn find() -> Option<PathBuf> {
     in_path
         .chain(PLACES.iter().map(PathBuf::from))
         .find(|path| Path::is_file(path))
+        .ok_or_else(|| {
+            "no Chromium; apt-get install chromium, or cargo xtask test --install".into()
+        })
 }
 
 /// As [`find`], but installs Debian's if there is none.
 pub(crate) fn find_or_install() -> Result<PathBuf, Failure> {
-    if let Some(path) = find() {
+    if let Ok(path) = find() {
         return Ok(path);
     }
     apt_install(&["chromium"])?;
-    find().ok_or_else(|| "chromium was installed but is not found".into())
+    Ok(find()?)
 }

@@ -1,6 +1,6 @@
 //! The JavaScript library and the pages.
 
-use std::process::Command;
+use std::{path::Path, process::Command, time::SystemTime};
 
 use crate::tools::{self, Failure, cargo, npm, root, run, target};
 
@@ -15,16 +15,42 @@ pub(crate) fn javascript() -> Result<(), Failure> {
         .args(["--target", WASM]))?;
     let core = target().join(WASM).join("wasm/stompbox_wasm.wasm");
     for folder in ["npm", "web"] {
-        // `npm ci` takes a while; what it made is good until the lock file changes.
-        let lock = root().join(folder).join("package-lock.json");
-        let made = root().join(folder).join("node_modules/.package-lock.json");
-        let time = |path: &std::path::Path| path.metadata().and_then(|m| m.modified()).ok();
-        if time(&made) < time(&lock) || time(&made).is_none() {
-            run(&mut npm(folder, &["ci"]))?;
+        tools::npm_ci(folder)?;
+        if !is_built(&root().join(folder), &core) {
+            run(npm(folder, &["run", "build"]).env("STOMPBOX_WASM", &core))?;
         }
-        run(npm(folder, &["run", "build"]).env("STOMPBOX_WASM", &core))?;
     }
     Ok(())
+}
+
+/// Whether `dist` is newer than all that it is made of. The server embeds it: files that are written
+/// again without need would have the server built again too.
+fn is_built(folder: &Path, core: &Path) -> bool {
+    let mut inputs = Vec::new();
+    for name in [
+        "src",
+        "types",
+        "build.mjs",
+        "package.json",
+        "package-lock.json",
+    ] {
+        modified(&folder.join(name), &mut inputs);
+    }
+    modified(core, &mut inputs);
+    let mut outputs = Vec::new();
+    modified(&folder.join("dist"), &mut outputs);
+    match (inputs.iter().max(), outputs.iter().min()) {
+        (Some(newest), Some(oldest)) => newest < oldest,
+        _ => false,
+    }
+}
+
+/// Adds when a path and all below it was modified; a folder is when a file in it comes or goes.
+fn modified(path: &Path, times: &mut Vec<SystemTime>) {
+    times.extend(path.metadata().and_then(|meta| meta.modified()));
+    for entry in path.read_dir().into_iter().flatten().flatten() {
+        modified(&entry.path(), times);
+    }
 }
 
 fn check_node() -> Result<(), Failure> {
@@ -41,10 +67,13 @@ fn check_node() -> Result<(), Failure> {
         .split('.')
         .next()
         .unwrap_or_default();
-    if major.parse::<u32>().is_ok_and(|major| major >= 20) {
-        return Ok(());
+    if !major.parse::<u32>().is_ok_and(|major| major >= 20) {
+        return Err(format!("{needed}; this is {}", version.trim()).into());
     }
-    Err(format!("{needed}; this is {}", version.trim()).into())
+    if !tools::works("npm", &["--version"]) {
+        return Err(format!("{needed}; npm does not run").into());
+    }
+    Ok(())
 }
 
 fn add_wasm_target() -> Result<(), Failure> {
@@ -53,11 +82,7 @@ fn add_wasm_target() -> Result<(), Failure> {
         .args(["--print", "sysroot"])
         .output()?;
     let sysroot = String::from_utf8_lossy(&sysroot.stdout).trim().to_owned();
-    if std::path::Path::new(&sysroot)
-        .join("lib/rustlib")
-        .join(WASM)
-        .is_dir()
-    {
+    if Path::new(&sysroot).join("lib/rustlib").join(WASM).is_dir() {
         return Ok(());
     }
     if !tools::works("rustup", &["--version"]) {
@@ -68,4 +93,38 @@ fn add_wasm_target() -> Result<(), Failure> {
     run(Command::new("rustup")
         .current_dir(root())
         .args(["target", "add", WASM]))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        time::Duration,
+    };
+
+    use super::*;
+
+    #[test]
+    fn what_is_older_than_a_source_is_built_again() {
+        let folder = std::env::temp_dir().join(format!("xtask-{}", std::process::id()));
+        fs::create_dir_all(folder.join("src/deep")).unwrap();
+        let (source, core) = (folder.join("src/deep/a.js"), folder.join("core.wasm"));
+        fs::write(&source, "").unwrap();
+        fs::write(&core, "").unwrap();
+        assert!(!is_built(&folder, &core), "there is no dist");
+        fs::create_dir(folder.join("dist")).unwrap();
+        let built = folder.join("dist/a.js");
+        fs::write(&built, "").unwrap();
+        let later = SystemTime::now() + Duration::from_secs(10);
+        let touch = |path: &Path, time| File::open(path).unwrap().set_modified(time).unwrap();
+        touch(&built, later);
+        touch(&folder.join("dist"), later);
+        assert!(is_built(&folder, &core));
+        for input in [&source, &core] {
+            touch(input, later + Duration::from_secs(1));
+            assert!(!is_built(&folder, &core), "{}", input.display());
+            touch(input, SystemTime::UNIX_EPOCH);
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

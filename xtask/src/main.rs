@@ -3,6 +3,7 @@
 mod browser;
 mod build;
 mod check;
+mod clients;
 mod steps;
 mod test;
 mod tools;
@@ -29,17 +30,27 @@ fn main() -> ExitCode {
         .map_or(("help", &[][..]), |(task, rest)| (task, rest));
     let install = rest.iter().any(|arg| arg == "--install")
         || std::env::var_os("CI").is_some_and(|value| value == "true");
+    // `run` and `fuzz` pass on what follows.
+    let unknown = rest
+        .iter()
+        .find(|arg| *arg != "--install")
+        .filter(|_| !matches!(task, "run" | "fuzz"));
+    let asks_for_help = |text: &str| matches!(text, "help" | "--help" | "-h");
     let result = match task {
+        _ if asks_for_help(task) || unknown.is_some_and(|arg| asks_for_help(arg)) => {
+            print!("{HELP}");
+            Ok(())
+        }
         "run" => serve(rest),
+        "build" | "test" | "check" | "bench" if unknown.is_some() => {
+            let unknown = unknown.map_or("", String::as_str);
+            Err(format!("{task} has no option {unknown:?}\n\n{HELP}").into())
+        }
         "build" => build::javascript(),
         "test" => test::all(install),
         "check" => check::all(install),
         "bench" => bench(),
         "fuzz" => fuzz(rest),
-        "help" | "--help" | "-h" => {
-            print!("{HELP}");
-            Ok(())
-        }
         other => Err(format!("no task {other:?}\n\n{HELP}").into()),
     };
     match result {
@@ -53,7 +64,8 @@ fn main() -> ExitCode {
 
 fn serve(rest: &[String]) -> Result<(), Failure> {
     build::javascript()?;
-    let options = rest.iter().filter(|arg| *arg != "--");
+    // The first may separate the options from the task.
+    let options = rest.strip_prefix(&["--".to_owned()]).unwrap_or(rest);
     let mut cargo = tools::cargo();
     cargo
         .args([
@@ -83,14 +95,23 @@ fn bench() -> Result<(), Failure> {
 
 fn fuzz(rest: &[String]) -> Result<(), Failure> {
     let seconds = rest.first().map_or("60", String::as_str);
-    for target in ["decoder", "server_session", "client_session"] {
+    for target in [
+        "decoder",
+        "server_session",
+        "client_session",
+        "selector",
+        "store_recovery",
+    ] {
         // Without the toolchain that runs this task: fuzzing needs nightly's.
         let mut cargo = Command::new("cargo");
         cargo.env_remove("RUSTUP_TOOLCHAIN").env_remove("CARGO");
         cargo.args(["+nightly", "fuzz", "run", target, "--"]);
         cargo.arg(format!("-max_total_time={seconds}"));
         run(&mut cargo).map_err(|error| {
-            format!("{error}\nneeds: rustup toolchain install nightly; cargo install cargo-fuzz")
+            format!(
+                "{error}\nWhere they are missing: rustup toolchain install nightly; \
+                 cargo install cargo-fuzz --locked"
+            )
         })?;
     }
     Ok(())

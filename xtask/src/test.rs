@@ -1,7 +1,7 @@
 //! `cargo xtask test`.
 
 use crate::{
-    browser, build,
+    browser, build, clients,
     steps::Steps,
     tools::{Failure, cargo, npm, run, target},
 };
@@ -30,10 +30,11 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     steps.run("the JavaScript library in Node", || {
         run(npm("npm", &["test"]).env("STOMPBOX", &program))
     });
+    clients::test(&mut steps, install);
     let chromium = if install {
         browser::find_or_install().map_err(|error| error.to_string())
     } else {
-        browser::find().ok_or_else(|| "no Chromium".to_owned())
+        browser::find()
     };
     for (name, folder) in BROWSERS {
         match &chromium {
@@ -43,10 +44,7 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
                     .env("STOMPBOX", &program))
             }),
             Err(error) if install => steps.run(name, || Err(error.clone().into())),
-            Err(error) => steps.skip(
-                name,
-                &format!("{error}; apt-get install chromium, or cargo xtask test --install"),
-            ),
+            Err(error) => steps.skip(name, error),
         }
     }
     steps.finish()

@@ -18,7 +18,8 @@ pub(crate) fn root() -> PathBuf {
 
 /// Where cargo puts what it builds.
 pub(crate) fn target() -> PathBuf {
-    env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+    // A relative one is meant from where cargo runs.
+    root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
 /// The cargo that runs this task.
@@ -33,6 +34,23 @@ pub(crate) fn npm(folder: &str, args: &[&str]) -> Command {
     let mut npm = Command::new("npm");
     npm.current_dir(root().join(folder)).args(args);
     npm
+}
+
+/// Installs what a `package-lock.json` names.
+pub(crate) fn npm_ci(folder: &str) -> Result<(), Failure> {
+    let lock = root().join(folder).join("package-lock.json");
+    let made = root().join(folder).join("node_modules/.package-lock.json");
+    // It takes a while; what it made is good until the lock file changes.
+    if !is_newer(&made, &lock) {
+        run(&mut npm(folder, &["ci"]))?;
+    }
+    Ok(())
+}
+
+/// Whether a file that was made from another is there, and not older.
+pub(crate) fn is_newer(made: &Path, source: &Path) -> bool {
+    let time = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
+    time(made).is_some() && time(made) >= time(source)
 }
 
 /// Runs a program to its end; shows what it is.
