@@ -19,7 +19,7 @@ use tokio::{
 use crate::{
     Client, Closed, Message,
     client::Shared,
-    transport::{Close, Incoming, Reader, Writer},
+    transport::{Incoming, Reader, Writer},
 };
 
 /// A request and where its outcome goes.
@@ -128,7 +128,7 @@ impl Driver {
         drop(disconnected);
         let last = async {
             if writer.flush().await.is_ok() {
-                writer.close(Close::Normal, "").await;
+                writer.close().await;
             }
         };
         // The server may have gone; it is over in any case.

@@ -27,7 +27,7 @@ mod message;
 mod options;
 mod subscription;
 mod transaction;
-pub mod transport;
+mod transport;
 
 pub use client::{Client, PendingReceipt, Send};
 pub use error::{Closed, ConnectError, ReceiptError, RequestError};

@@ -1,7 +1,6 @@
 //! The two ways of moving frames: a TCP stream, and the messages of a WebSocket.
 //!
-//! The client and the server's front share them. Programs that only use the client need nothing of
-//! this.
+//! Both move whole frames, so that what drives a connection need not know which it is.
 
 use std::{
     collections::VecDeque,
@@ -20,7 +19,7 @@ use futures_util::{
     stream::{SplitSink, SplitStream},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{
         TcpStream,
         tcp::{OwnedReadHalf, OwnedWriteHalf},
@@ -29,24 +28,9 @@ use tokio::{
 };
 use tokio_websockets::{CloseCode, Error, Message, WebSocketStream};
 
-/// Why a connection is closed; a WebSocket has a code for each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Close {
-    /// After `DISCONNECT`, or because the client went.
-    Normal,
-    /// The client broke the protocol.
-    Protocol,
-    /// The client may not, or was too slow.
-    Policy,
-    /// A frame was beyond a limit.
-    TooBig,
-    /// The server stops.
-    GoingAway,
-}
-
 /// What came of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Incoming {
+pub(crate) enum Incoming {
     /// Bytes were added to the buffer.
     Bytes,
     /// The client has closed its end.
@@ -56,13 +40,13 @@ pub enum Incoming {
 }
 
 /// The receiving half. Dropping a `read` before it is done loses nothing.
-pub trait Reader: Send {
+pub(crate) trait Reader: Send {
     /// Waits for bytes and adds them to `into`.
     fn read(&mut self, into: &mut BytesMut) -> impl Future<Output = io::Result<Incoming>> + Send;
 }
 
 /// The sending half. Dropping a `flush` before it is done loses nothing.
-pub trait Writer: Send {
+pub(crate) trait Writer: Send {
     /// Takes one whole frame; `text`: it is known to be UTF-8.
     fn queue(&mut self, frame: Bytes, text: bool);
     /// Bytes that are taken and not yet sent.
@@ -70,26 +54,25 @@ pub trait Writer: Send {
     /// Sends all that is taken.
     fn flush(&mut self) -> impl Future<Output = io::Result<()>> + Send;
     /// Ends the connection after what was flushed.
-    fn close(&mut self, close: Close, reason: &str) -> impl Future<Output = ()> + Send;
+    fn close(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// How long to go on reading from a client that was told to go, so that its kernel hands it our
-/// last bytes instead of a reset (1.2, "Connection Lingering").
+/// How long a close frame that the socket has made by itself may take to be sent.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// The receiving half of a TCP stream.
 #[derive(Debug)]
-pub struct TcpReader(OwnedReadHalf);
+pub(crate) struct TcpReader(OwnedReadHalf);
 
 /// The sending half of a TCP stream.
 #[derive(Debug)]
-pub struct TcpWriter {
+pub(crate) struct TcpWriter {
     half: OwnedWriteHalf,
     buffer: BytesMut,
 }
 
 /// Both halves of a TCP stream.
-pub fn tcp(stream: TcpStream) -> (TcpReader, TcpWriter) {
+pub(crate) fn tcp(stream: TcpStream) -> (TcpReader, TcpWriter) {
     let (read, write) = stream.into_split();
     (
         TcpReader(read),
@@ -126,94 +109,24 @@ impl Writer for TcpWriter {
         Ok(())
     }
 
-    async fn close(&mut self, _: Close, _: &str) {
+    async fn close(&mut self) {
         // The peer may have gone; there is nobody to tell.
         let _ = self.half.shutdown().await;
     }
-}
-
-/// The receiving half of any stream.
-#[derive(Debug)]
-pub struct StreamReader<S>(ReadHalf<S>);
-
-/// The sending half of any stream.
-#[derive(Debug)]
-pub struct StreamWriter<S> {
-    half: WriteHalf<S>,
-    buffer: BytesMut,
-    /// Whether the stream was given bytes since it was last flushed: TLS keeps some back.
-    dirty: bool,
-}
-
-/// Both halves of any stream, as one of TLS.
-pub fn stream<S: AsyncRead + AsyncWrite>(stream: S) -> (StreamReader<S>, StreamWriter<S>) {
-    let (read, write) = tokio::io::split(stream);
-    let writer = StreamWriter {
-        half: write,
-        buffer: BytesMut::new(),
-        dirty: false,
-    };
-    (StreamReader(read), writer)
-}
-
-impl<S: AsyncRead + Send> Reader for StreamReader<S> {
-    async fn read(&mut self, into: &mut BytesMut) -> io::Result<Incoming> {
-        into.reserve(16 * 1024);
-        match self.0.read_buf(into).await? {
-            0 => Ok(Incoming::End),
-            _ => Ok(Incoming::Bytes),
-        }
-    }
-}
-
-impl<S: AsyncWrite + Send> Writer for StreamWriter<S> {
-    fn queue(&mut self, frame: Bytes, _: bool) {
-        self.buffer.extend_from_slice(&frame);
-    }
-
-    fn pending(&self) -> usize {
-        self.buffer.len() + usize::from(self.dirty)
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        while !self.buffer.is_empty() {
-            self.dirty = true;
-            self.half.write_buf(&mut self.buffer).await?;
-        }
-        self.half.flush().await?;
-        self.dirty = false;
-        Ok(())
-    }
-
-    async fn close(&mut self, _: Close, _: &str) {
-        // The peer may have gone; there is nobody to tell.
-        let _ = self.half.shutdown().await;
-    }
-}
-
-/// Reads on until the client closes its end, for a short while.
-pub async fn linger(reader: &mut impl Reader) {
-    let drain = async {
-        let mut scrap = BytesMut::new();
-        while let Ok(Incoming::Bytes) = reader.read(&mut scrap).await {
-            scrap.clear();
-        }
-    };
-    let _ = time::timeout(LINGER, drain).await;
 }
 
 type Socket<S> = WebSocketStream<S>;
 
 /// The receiving half of a WebSocket: the payloads of its messages, joined.
 #[derive(Debug)]
-pub struct WebSocketReader<S> {
+pub(crate) struct WebSocketReader<S> {
     half: SplitStream<Socket<S>>,
     owed: Arc<AtomicUsize>,
 }
 
 /// The sending half of a WebSocket: a message for each frame, text if the frame is UTF-8.
 #[derive(Debug)]
-pub struct WebSocketWriter<S> {
+pub(crate) struct WebSocketWriter<S> {
     half: SplitSink<Socket<S>, Message>,
     queue: VecDeque<Message>,
     pending: usize,
@@ -228,7 +141,7 @@ pub struct WebSocketWriter<S> {
 const PONG_OVERHEAD: usize = 128;
 
 /// Both halves of a WebSocket.
-pub fn websocket<S>(socket: Socket<S>) -> (WebSocketReader<S>, WebSocketWriter<S>)
+pub(crate) fn websocket<S>(socket: Socket<S>) -> (WebSocketReader<S>, WebSocketWriter<S>)
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -308,20 +221,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Writer for WebSocketWriter<S> {
         sent
     }
 
-    async fn close(&mut self, close: Close, reason: &str) {
-        let code = match close {
-            Close::Normal => CloseCode::NORMAL_CLOSURE,
-            Close::Protocol => CloseCode::PROTOCOL_ERROR,
-            Close::Policy => CloseCode::POLICY_VIOLATION,
-            Close::TooBig => CloseCode::MESSAGE_TOO_BIG,
-            Close::GoingAway => CloseCode::GOING_AWAY,
-        };
-        // A close frame has room for 123 bytes.
-        let mut end = reason.len().min(123);
-        while !reason.is_char_boundary(end) {
-            end -= 1;
-        }
-        let message = Message::close(Some(code), &reason[..end]);
+    async fn close(&mut self) {
+        let message = Message::close(Some(CloseCode::NORMAL_CLOSURE), "");
         let _ = self.half.send(message).await;
         let _ = self.half.flush().await;
     }
