@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use stompbox_proto::{Dialect, FrameRef, escape};
+use stompbox_proto::{Dialect, FrameRef, escape, write_number};
 
 use crate::{
     BrokerError, Time,
@@ -302,24 +302,9 @@ fn written(text: &str, dialect: Dialect) -> Result<Cow<'_, str>, stompbox_proto:
     escape(text, dialect)
 }
 
+/// Undoes a block's escapes.
 fn unescape(text: &str) -> Cow<'_, str> {
-    if !text.contains('\\') {
-        return Cow::Borrowed(text);
-    }
-    let mut plain = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        plain.push(match letter {
-            '\\' => match letters.next() {
-                Some('n') => '\n',
-                Some('r') => '\r',
-                Some('c') => ':',
-                _ => '\\',
-            },
-            letter => letter,
-        });
-    }
-    Cow::Owned(plain)
+    stompbox_proto::unescape(text, Dialect::V1_2)
 }
 
 /// Writes a message's block.
@@ -403,22 +388,6 @@ impl Builder {
             plain: OnceLock::new(),
         }
     }
-}
-
-/// Writes a number in decimal.
-#[inline]
-pub fn write_number(out: &mut Vec<u8>, mut number: u64) {
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    loop {
-        at -= 1;
-        digits[at] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[at..]);
 }
 
 /// A message in one queue, or on its way to one consumer.

@@ -147,6 +147,11 @@ pub fn escape(text: &str, dialect: Dialect) -> Result<Cow<'_, str>, EncodeError>
     Ok(Cow::Owned(escaped))
 }
 
+/// Undoes what [`escape`] did; borrows where there is nothing to undo.
+pub fn unescape(text: &str, dialect: Dialect) -> Cow<'_, str> {
+    Escapes::of(dialect, Command::Send).unescape(text)
+}
+
 pub(crate) fn escape_into(
     out: &mut String,
     text: &str,

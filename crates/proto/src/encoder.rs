@@ -134,7 +134,7 @@ fn write_head<'h>(
     }
     if let (Some(wanted), false) = (length.wanted, length.written) {
         out.extend_from_slice(b"content-length:");
-        write_number(out, wanted);
+        write_number(out, wanted as u64);
         out.push(b'\n');
         length.written = true;
     }
@@ -249,7 +249,9 @@ fn write_escaped<'h>(
     Ok(())
 }
 
-fn write_number(out: &mut Vec<u8>, mut number: usize) {
+/// Writes a number in decimal, as in `content-length`.
+#[inline]
+pub fn write_number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut at = digits.len();
     loop {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use stompbox_broker::{Delivery, Subscriber, write_number};
-use stompbox_proto::{Dialect, Version};
+use stompbox_broker::{Delivery, Subscriber};
+use stompbox_proto::{Dialect, Version, write_number};
 use websocket_sans_io::Opcode;
 
 use crate::websocket;
