@@ -1,8 +1,8 @@
 //! Who consumes from a queue, and whose turn it is.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
-use crate::selector::{EqualityIndex, Properties, Selector};
+use crate::{selective::Selective, selector::Selector};
 
 /// A subscription's number while the broker runs.
 pub(crate) type SubscriptionKey = usize;
@@ -28,22 +28,12 @@ pub(crate) struct Consumers {
     /// turns.
     plain: Vec<(i32, VecDeque<SubscriptionKey>)>,
     /// Ready ones that take only some.
-    selective: Option<Box<Selective>>,
+    pub(crate) selective: Selective,
     ready: HashSet<SubscriptionKey, foldhash::fast::RandomState>,
     /// The one that alone may consume, if there is such a one.
     active: Option<SubscriptionKey>,
     single_active: bool,
     readers: usize,
-}
-
-/// Ready consumers that take only some messages.
-#[derive(Debug, Default)]
-struct Selective {
-    count: usize,
-    index: EqualityIndex<SubscriptionKey>,
-    /// Those that the index can't find.
-    others: BTreeSet<SubscriptionKey>,
-    found: Vec<SubscriptionKey>,
 }
 
 impl Consumers {
@@ -138,11 +128,7 @@ impl Consumers {
             self.ring(priority).push_back(key);
             return;
         }
-        let selective = self.selective.get_or_insert_default();
-        selective.count += 1;
-        if !selector.is_some_and(|selector| selective.index.insert(key, selector)) {
-            selective.others.insert(key);
-        }
+        self.selective.insert(key, selector);
     }
 
     /// It can't take one, or goes.
@@ -150,12 +136,8 @@ impl Consumers {
         if !self.ready.remove(&key) {
             return;
         }
-        if let Some(selective) = &mut self.selective {
-            let indexed = selector.is_some_and(|selector| selective.index.remove(key, selector));
-            if indexed || selective.others.remove(&key) {
-                selective.count -= 1;
-                return;
-            }
+        if self.selective.remove(key, selector) {
+            return;
         }
         for (_, ring) in &mut self.plain {
             if let Some(at) = ring.iter().position(|k| *k == key) {
@@ -188,31 +170,6 @@ impl Consumers {
         self.plain
             .iter()
             .find_map(|(_, ring)| ring.front().copied())
-    }
-
-    /// The ready consumers that may want a message, of those that take only some; their selectors
-    /// are still to be asked.
-    pub(crate) fn candidates(&mut self, message: &impl Properties) -> Vec<SubscriptionKey> {
-        let Some(selective) = &mut self.selective else {
-            return Vec::new();
-        };
-        let mut found = std::mem::take(&mut selective.found);
-        found.clear();
-        selective.index.candidates(message, &mut found);
-        found.extend(&selective.others);
-        found
-    }
-
-    /// Gives the room of [`candidates`](Self::candidates) back, for the next.
-    pub(crate) fn recycle(&mut self, found: Vec<SubscriptionKey>) {
-        if let Some(selective) = &mut self.selective {
-            selective.found = found;
-        }
-    }
-
-    /// Whether there are ready consumers that take only some messages.
-    pub(crate) fn has_selective(&self) -> bool {
-        self.selective.as_ref().is_some_and(|s| s.count > 0)
     }
 
     /// Whether anybody is ready.

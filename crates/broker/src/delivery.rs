@@ -150,7 +150,7 @@ impl Broker {
         if extras.is_some_and(|extras| extras.group.is_some()) {
             return self.hand_over_group(key, entry);
         }
-        if queue.consumers.has_selective() {
+        if !queue.consumers.selective.is_empty() {
             return self.hand_over_selectively(key, entry);
         }
         while let Some(subscription) = self.queues[key].consumers.next_plain() {
@@ -173,7 +173,7 @@ impl Broker {
                 return Some(entry);
             };
             let seen = Seen::new(message, &entry, &self.run);
-            let found = self.queues[key].consumers.candidates(&seen);
+            let found = self.queues[key].consumers.selective.candidates(&seen);
             let mut best = self.queues[key].consumers.peek_plain();
             let rank = |this: &Self, key: SubscriptionKey| {
                 let subscription = &this.subscriptions[key];
@@ -185,7 +185,7 @@ impl Broker {
                     best = Some(*candidate);
                 }
             }
-            self.queues[key].consumers.recycle(found);
+            self.queues[key].consumers.selective.recycle(found);
             let Some(subscription) = best else {
                 return Some(entry);
             };

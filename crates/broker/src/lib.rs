@@ -27,6 +27,7 @@ mod queue;
 mod redelivery;
 mod routing;
 mod schedule;
+mod selective;
 pub mod selector;
 mod subscribe;
 mod subscription;
@@ -40,7 +41,7 @@ pub use command::{Command, Output, Subscribe, Target};
 pub use connection::{ConnectionId, Identity};
 pub use destination::{BareDestination, canonical_names};
 pub use error::BrokerError;
-pub use message::{Message, write_number};
+pub use message::Message;
 pub use subscription::{Delivery, Redelivery, Subscriber};
 
 /// Milliseconds since 1970.

@@ -575,17 +575,17 @@ impl Broker {
             pressed |= self.offer(*key, entry, position);
         }
         self.topics[topic].plain = subscribers;
-        if self.topics[topic].has_selective()
+        if !self.topics[topic].selective.is_empty()
             && let Some(message) = &entry.message
         {
             let seen = Seen::new(message, entry, &self.run);
-            let found = self.topics[topic].candidates(&seen);
+            let found = self.topics[topic].selective.candidates(&seen);
             for key in &found {
                 if self.wants(*key, entry, sender.connection) {
                     pressed |= self.offer(*key, entry, position);
                 }
             }
-            self.topics[topic].recycle(found);
+            self.topics[topic].selective.recycle(found);
         }
         // Those that take all but their own are among the plain ones only if they may be asked.
         if pressed

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    consumers::SubscriptionKey,
-    log::Log,
-    message::Message,
-    queue::QueueKey,
-    selector::{EqualityIndex, Properties, Selector},
+    consumers::SubscriptionKey, log::Log, message::Message, queue::QueueKey, selective::Selective,
+    selector::Selector,
 };
 
 /// A topic's number while the broker runs.
@@ -25,7 +22,8 @@ pub(crate) struct Topic {
     pub(crate) key: Arc<str>,
     /// Subscriptions that take every message, those by wildcards too.
     pub(crate) plain: Vec<SubscriptionKey>,
-    selective: Option<Box<Selective>>,
+    /// Those that take only some.
+    pub(crate) selective: Selective,
     pub(crate) bindings: Vec<Binding>,
     pub(crate) retained: Option<Retained>,
     pub(crate) log: Option<Box<Log>>,
@@ -40,21 +38,12 @@ pub(crate) struct Retained {
     pub(crate) expires: crate::Time,
 }
 
-/// Subscriptions that take only some messages.
-#[derive(Debug, Default)]
-struct Selective {
-    index: EqualityIndex<SubscriptionKey>,
-    /// Those that the index can't find.
-    others: Vec<SubscriptionKey>,
-    found: Vec<SubscriptionKey>,
-}
-
 impl Topic {
     pub(crate) fn new(key: Arc<str>) -> Self {
         Self {
             key,
             plain: Vec::new(),
-            selective: None,
+            selective: Selective::default(),
             bindings: Vec::new(),
             retained: None,
             log: None,
@@ -64,7 +53,7 @@ impl Topic {
     /// Whether nothing is lost if it is forgotten.
     pub(crate) fn is_unused(&self) -> bool {
         self.plain.is_empty()
-            && self.selective.is_none()
+            && self.selective.is_empty()
             && self.bindings.is_empty()
             && self.retained.is_none()
             && self.log.as_ref().is_none_or(|log| log.is_empty())
@@ -81,16 +70,12 @@ impl Topic {
             self.plain.push(key);
             return;
         }
-        let selective = self.selective.get_or_insert_default();
-        if !selector.is_some_and(|selector| selective.index.insert(key, selector)) {
-            selective.others.push(key);
-        }
+        self.selective.insert(key, selector);
     }
 
-    /// Whether a subscription is listed already. (The index lists none twice.)
+    /// Whether a subscription is listed already, and would be twice.
     pub(crate) fn has(&self, key: SubscriptionKey) -> bool {
-        let selective = self.selective.as_ref();
-        self.plain.contains(&key) || selective.is_some_and(|it| it.others.contains(&key))
+        self.plain.contains(&key) || self.selective.has_unindexed(key)
     }
 
     pub(crate) fn remove(&mut self, key: SubscriptionKey, selector: Option<&Selector>) {
@@ -98,39 +83,6 @@ impl Topic {
             self.plain.remove(at);
             return;
         }
-        let Some(selective) = &mut self.selective else {
-            return;
-        };
-        if !selector.is_some_and(|selector| selective.index.remove(key, selector)) {
-            selective.others.retain(|other| *other != key);
-        }
-        if selective.others.is_empty() && selective.index.is_empty() {
-            self.selective = None;
-        }
-    }
-
-    /// The subscriptions that may want a message, of those that take only some; their selectors are
-    /// still to be asked.
-    pub(crate) fn candidates(&mut self, message: &impl Properties) -> Vec<SubscriptionKey> {
-        let Some(selective) = &mut self.selective else {
-            return Vec::new();
-        };
-        let mut found = std::mem::take(&mut selective.found);
-        found.clear();
-        selective.index.candidates(message, &mut found);
-        found.extend(&selective.others);
-        found
-    }
-
-    /// Gives the room of [`candidates`](Self::candidates) back, for the next.
-    pub(crate) fn recycle(&mut self, found: Vec<SubscriptionKey>) {
-        if let Some(selective) = &mut self.selective {
-            selective.found = found;
-        }
-    }
-
-    /// Whether there are subscriptions that take only some messages.
-    pub(crate) fn has_selective(&self) -> bool {
-        self.selective.is_some()
+        self.selective.remove(key, selector);
     }
 }
