@@ -15,7 +15,7 @@ use crate::{
     definitions::{
         read_job, read_queue, split_time, with_time, write_definition, write_job, write_queue,
     },
-    journal::{Journal, Kind, Outcome, Put, RECOVERED, ReceiptKey},
+    journal::{Journal, Outcome, Put, RECOVERED, ReceiptKey},
     message::Entry,
     pattern::Pattern,
     queue::{Life, QueueKey},
@@ -135,7 +135,7 @@ impl Broker {
         for message in messages {
             let (queue, id) = (message.queue, message.id);
             if !broker.durable.by_store_id.contains_key(&queue) {
-                let kind = Kind::Delete { queue, id };
+                let kind = Op::Delete { queue, id };
                 broker.journal.push(kind, None, false, now);
             }
         }
@@ -417,7 +417,7 @@ impl Broker {
             let value = write_queue(&queue.key, &queue.options);
             let key = format!("{QUEUE}{id}").into();
             self.journal
-                .push(Kind::Set { key, value }, None, false, self.now);
+                .push(Op::Set { key, value }, None, false, self.now);
         }
         self.queues[key].store_id
     }
@@ -442,8 +442,7 @@ impl Broker {
             self.queues[key].store_id = 0;
             self.durable.by_store_id.remove(&id);
             let key = format!("{QUEUE}{id}").into();
-            self.journal
-                .push(Kind::Unset { key }, None, false, self.now);
+            self.journal.push(Op::Unset { key }, None, false, self.now);
         }
     }
 
@@ -453,7 +452,7 @@ impl Broker {
             let value = write_definition(&definition);
             let key = format!("{SUBSCRIPTION}{name}").into();
             self.journal
-                .push(Kind::Set { key, value }, None, true, self.now);
+                .push(Op::Set { key, value }, None, true, self.now);
         }
         let pattern = Pattern::parse(&definition.topic);
         self.durable
@@ -470,7 +469,7 @@ impl Broker {
         let Some((definition, ..)) = self.durable.definitions.get(name) else {
             return;
         };
-        let kind = Kind::Set {
+        let kind = Op::Set {
             key: format!("{SUBSCRIPTION}{name}").into(),
             value: write_definition(definition),
         };
@@ -480,7 +479,7 @@ impl Broker {
     pub(crate) fn undefine_durable(&mut self, name: &str) {
         if self.durable.definitions.remove(name).is_some() && self.journal.is_enabled() {
             let key = format!("{SUBSCRIPTION}{name}").into();
-            self.journal.push(Kind::Unset { key }, None, true, self.now);
+            self.journal.push(Op::Unset { key }, None, true, self.now);
         }
     }
 
@@ -496,11 +495,11 @@ impl Broker {
         }
         let key = format!("{RETAINED}{topic}").into();
         let kind = match set {
-            Some((message, expires)) if message.persistent => Kind::Set {
+            Some((message, expires)) if message.persistent => Op::Set {
                 key,
                 value: with_time(expires, message),
             },
-            _ => Kind::Unset { key },
+            _ => Op::Unset { key },
         };
         self.journal
             .push(kind, sender.receipt, sender.receipt.is_some(), self.now);
@@ -517,18 +516,14 @@ impl Broker {
         }
         let key = format!("{JOB}{}", job.stored).into();
         let value = write_job(at, job);
-        self.journal.push(
-            Kind::Set { key, value },
-            receipt,
-            receipt.is_some(),
-            self.now,
-        );
+        self.journal
+            .push(Op::Set { key, value }, receipt, receipt.is_some(), self.now);
     }
 
     pub(crate) fn forget_job(&mut self, job: &Job) {
         if job.stored != 0 && self.journal.is_enabled() {
             let key = format!("{JOB}{}", job.stored).into();
-            self.journal.push(Kind::Unset { key }, None, true, self.now);
+            self.journal.push(Op::Unset { key }, None, true, self.now);
         }
     }
 }

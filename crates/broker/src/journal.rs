@@ -8,7 +8,6 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use stompbox_store::Op;
 
 use crate::{ConnectionId, Message, Time, audit::same, queue::QueueKey};
@@ -47,10 +46,12 @@ impl Pending {
     fn about(&self) -> About {
         match &self.kind {
             Kind::Put(put) => About::Message(put.queue, put.id),
-            Kind::Delete { queue, id } | Kind::Delivered { queue, id, .. } => {
-                About::Message(*queue, *id)
-            }
-            Kind::Set { key, .. } | Kind::Unset { key } => About::Definition(key.clone()),
+            Kind::Op(
+                Op::Put { queue, id, .. }
+                | Op::Delete { queue, id }
+                | Op::Delivered { queue, id, .. },
+            ) => About::Message(*queue, *id),
+            Kind::Op(Op::Set { key, .. } | Op::Unset { key }) => About::Definition(key.clone()),
         }
     }
 
@@ -65,52 +66,27 @@ impl Pending {
                 expires: put.expires,
                 data: put.message.stored(),
             },
-            Kind::Delete { queue, id } => Op::Delete {
-                queue: *queue,
-                id: *id,
-            },
-            Kind::Delivered {
-                queue,
-                id,
-                deliveries,
-            } => Op::Delivered {
-                queue: *queue,
-                id: *id,
-                deliveries: *deliveries,
-            },
-            Kind::Set { key, value } => Op::Set {
-                key: key.clone(),
-                value: value.clone(),
-            },
-            Kind::Unset { key } => Op::Unset { key: key.clone() },
+            Kind::Op(op) => op.clone(),
         }
     }
 
     /// Whether it needs room in the store, or goes with what does.
     fn needs_room(&self) -> bool {
-        self.moved || matches!(self.kind, Kind::Put(_) | Kind::Set { .. })
+        self.moved || matches!(self.kind, Kind::Put(_) | Kind::Op(Op::Set { .. }))
     }
 }
 
 #[derive(Debug)]
 pub(crate) enum Kind {
+    /// Whose bytes are made only when it is written.
     Put(Put),
-    Delete {
-        queue: u64,
-        id: u64,
-    },
-    Delivered {
-        queue: u64,
-        id: u64,
-        deliveries: u32,
-    },
-    Set {
-        key: Box<str>,
-        value: Bytes,
-    },
-    Unset {
-        key: Box<str>,
-    },
+    Op(Op),
+}
+
+impl From<Op> for Kind {
+    fn from(op: Op) -> Self {
+        Self::Op(op)
+    }
 }
 
 /// A message to store.
@@ -273,11 +249,12 @@ impl Journal {
     /// served by nothing else.
     pub(crate) fn push(
         &mut self,
-        kind: Kind,
+        kind: impl Into<Kind>,
         receipt: Option<ReceiptKey>,
         urgent: bool,
         now: Time,
     ) -> u64 {
+        let kind = kind.into();
         if let Some(receipt) = receipt.and_then(|key| self.receipts.get_mut(key)) {
             receipt.remaining += 1;
         }
@@ -337,7 +314,7 @@ impl Journal {
             let pending = written.slots.get_mut(at as usize)?.as_mut()?;
             waits(pending).then(|| pending.receipt.take()).flatten()
         });
-        self.push(Kind::Delete { queue, id }, receipt, receipt.is_some(), now);
+        self.push(Op::Delete { queue, id }, receipt, receipt.is_some(), now);
         given.and_then(|key| self.settle(key))
     }
 

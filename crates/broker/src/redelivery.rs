@@ -2,11 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use stompbox_store::Op;
+
 use crate::{
     Broker, ConnectionId, Delivery,
     connection::{Unacked, Unwritten},
     consumers::SubscriptionKey,
-    journal::{Kind, ReceiptKey},
+    journal::ReceiptKey,
     message::Entry,
     queue::QueueKey,
     routing::Sender,
@@ -140,7 +142,7 @@ impl Broker {
     /// The store remembers that a message was refused, for after a restart.
     fn remember_deliveries(&mut self, queue: QueueKey, entry: &Entry) {
         if entry.stored != 0 && entry.failures > 0 && self.journal.is_enabled() {
-            let kind = Kind::Delivered {
+            let kind = Op::Delivered {
                 queue: self.queues[queue].store_id,
                 id: entry.sequence,
                 deliveries: entry.deliveries,

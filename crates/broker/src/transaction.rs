@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use stompbox_store::Op;
+
 use crate::{
     Broker, BrokerError, Command, ConnectionId, Output, Time,
     connection::{Step, Transaction},
     destination::{Purpose, Target},
     dialect::{queue::Overflow, send::Retain},
-    journal::{Kind, Receipt, ReceiptKey},
+    journal::{Receipt, ReceiptKey},
     queue::QueueKey,
     redelivery::Death,
     routing::Sender,
@@ -301,7 +303,7 @@ impl Broker {
             && unacked.entry.stored != 0
             && let Some(queue) = self.queues.get(queue)
         {
-            let kind = Kind::Delete {
+            let kind = Op::Delete {
                 queue: queue.store_id,
                 id: unacked.entry.sequence,
             };
