@@ -64,6 +64,24 @@ impl std::fmt::Display for BareDestination {
     }
 }
 
+impl BareDestination {
+    /// What a header says of a name, or else this.
+    fn said(self, multicast: Option<bool>) -> Self {
+        match multicast {
+            Some(true) => Self::Topic,
+            Some(false) => Self::Queue,
+            None => self,
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Topic => "topic",
+            Self::Queue | Self::Error => "queue",
+        }
+    }
+}
+
 /// What a destination is for: names mean different things to a `SEND` and a `SUBSCRIBE`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -148,16 +166,17 @@ impl<'a> Target<'a> {
             return Err(invalid(name, "has a line break in it"));
         }
         if let Some(rest) = name.strip_prefix("/queue/") {
-            return Self::queue(name, rest, reader.purpose);
+            not_empty(name, rest)?;
+            return Self::named(name, "queue", name.into(), reader.purpose);
         }
         if let Some(rest) = name.strip_prefix("/topic/") {
-            return Self::topic(name, rest, reader.purpose);
+            not_empty(name, rest)?;
+            return Self::named(name, "topic", name.into(), reader.purpose);
         }
-        if let Some(rest) = name.strip_prefix("/amq/queue/") {
-            let rest = not_empty(name, rest)?;
-            let key = format!("/queue/{rest}").into();
+        if let Some(rest) = name.strip_prefix(AMQ_QUEUE) {
+            not_empty(name, rest)?;
             return Ok(Self::Queue {
-                key,
+                key: own_spelling(name),
                 must_exist: true,
             });
         }
@@ -201,28 +220,14 @@ impl<'a> Target<'a> {
         if let Some(rest) = name.strip_prefix("/user/") {
             return Self::user(name, rest, reader);
         }
-        let bare = match reader.multicast {
-            Some(true) => BareDestination::Topic,
-            Some(false) => BareDestination::Queue,
-            None => reader.bare,
-        };
+        let bare = reader.bare.said(reader.multicast);
         if name.starts_with('/') || bare == BareDestination::Error || name.is_empty() {
             let reason = "begins with none of /queue/, /topic/, /temp-queue/, /temp-topic/, \
                 /dsub/, /amq/queue/, /exchange/ and /user/";
             return Err(invalid(name, reason));
         }
-        let (kind, rest) = match bare {
-            BareDestination::Topic => ("topic", name),
-            _ => ("queue", name),
-        };
-        let key = format!("/{kind}/{rest}");
-        let pattern = Pattern::parse(&key);
-        match (pattern, kind, subscribes) {
-            (None, kind, _) => Ok(Self::of_kind(kind, key.into())),
-            (Some(pattern), "queue", true) => Ok(Self::Queues(pattern)),
-            (Some(pattern), _, true) => Ok(Self::Topics(pattern)),
-            (Some(_), _, false) => Err(invalid(name, WILDCARD)),
-        }
+        let kind = bare.kind();
+        Self::named(name, kind, format!("/{kind}/{name}").into(), reader.purpose)
     }
 
     fn of_kind(kind: &str, key: Cow<'a, str>) -> Self {
@@ -235,26 +240,18 @@ impl<'a> Target<'a> {
         }
     }
 
-    fn queue(name: &'a str, rest: &str, purpose: Purpose) -> Result<Self, BrokerError> {
-        not_empty(name, rest)?;
-        match (Pattern::parse(name), purpose) {
-            (None, _) => Ok(Self::Queue {
-                key: Cow::Borrowed(name),
-                must_exist: false,
-            }),
-            (Some(pattern), Purpose::Subscribe) => Ok(Self::Queues(pattern)),
-            (Some(_), Purpose::Send) => Err(invalid(name, WILDCARD)),
-        }
-    }
-
-    fn topic(name: &'a str, rest: &str, purpose: Purpose) -> Result<Self, BrokerError> {
-        not_empty(name, rest)?;
-        match (Pattern::parse(name), purpose) {
-            (None, _) => Ok(Self::Topic {
-                key: Cow::Borrowed(name),
-            }),
-            (Some(pattern), Purpose::Subscribe) => Ok(Self::Topics(pattern)),
-            (Some(_), Purpose::Send) => Err(invalid(name, WILDCARD)),
+    /// A queue or topic that anybody may name, or all whose keys match.
+    fn named(
+        name: &str,
+        kind: &str,
+        key: Cow<'a, str>,
+        purpose: Purpose,
+    ) -> Result<Self, BrokerError> {
+        match (Pattern::parse(&key), purpose, kind) {
+            (None, ..) => Ok(Self::of_kind(kind, key)),
+            (Some(_), Purpose::Send, _) => Err(invalid(name, WILDCARD)),
+            (Some(pattern), Purpose::Subscribe, "queue") => Ok(Self::Queues(pattern)),
+            (Some(pattern), Purpose::Subscribe, _) => Ok(Self::Topics(pattern)),
         }
     }
 
@@ -262,12 +259,7 @@ impl<'a> Target<'a> {
     fn exchange(name: &'a str, rest: &'a str, purpose: Purpose) -> Result<Self, BrokerError> {
         match rest.split_once('/') {
             Some(("amq.topic", key)) if !key.is_empty() => {
-                let key = format!("/topic/{key}");
-                match (Pattern::parse(&key), purpose) {
-                    (None, _) => Ok(Self::Topic { key: key.into() }),
-                    (Some(pattern), Purpose::Subscribe) => Ok(Self::Topics(pattern)),
-                    (Some(_), Purpose::Send) => Err(invalid(name, WILDCARD)),
-                }
+                Self::named(name, "topic", own_spelling(name), purpose)
             }
             Some(("amq.direct", key)) if !key.is_empty() => Ok(Self::Topic { key: name.into() }),
             None if rest == "amq.fanout" => Ok(Self::Topic { key: name.into() }),
@@ -329,6 +321,21 @@ pub(crate) fn public_reply(name: &str, reply_token: &str) -> Option<String> {
     Some(format!("/reply-{kind}/{reply_token}/{rest}"))
 }
 
+const AMQ_QUEUE: &str = "/amq/queue/";
+const AMQ_TOPIC: &str = "/exchange/amq.topic/";
+
+/// What RabbitMQ's spellings of queues and topics are here; other names stay as they are. Rules
+/// about destinations and the broker have it from this one place.
+fn own_spelling(name: &str) -> Cow<'_, str> {
+    if let Some(rest) = name.strip_prefix(AMQ_QUEUE) {
+        return format!("/queue/{rest}").into();
+    }
+    match name.strip_prefix(AMQ_TOPIC) {
+        Some(rest) => format!("/topic/{rest}").into(),
+        None => name.into(),
+    }
+}
+
 const WILDCARD: &str = "has a wildcard, which only SUBSCRIBE may have";
 
 fn not_empty<'a>(name: &str, rest: &'a str) -> Result<&'a str, BrokerError> {
@@ -358,12 +365,6 @@ pub(crate) fn cut(name: &str) -> String {
 pub fn canonical_names(config: &crate::Config, name: &str, multicast: Option<bool>) -> Vec<String> {
     parts(name, config.dialect)
         .filter_map(|part| {
-            if let Some(rest) = part.strip_prefix("/amq/queue/") {
-                return Some(format!("/queue/{rest}"));
-            }
-            if let Some(rest) = part.strip_prefix("/exchange/amq.topic/") {
-                return Some(format!("/topic/{rest}"));
-            }
             let own = [
                 "/temp-queue/",
                 "/temp-topic/",
@@ -376,17 +377,10 @@ pub fn canonical_names(config: &crate::Config, name: &str, multicast: Option<boo
                 return None;
             }
             if part.starts_with('/') {
-                return Some(part.to_owned());
+                return Some(own_spelling(part).into_owned());
             }
-            let bare = match multicast {
-                Some(true) => BareDestination::Topic,
-                Some(false) => BareDestination::Queue,
-                None => config.bare_destination,
-            };
-            Some(match bare {
-                BareDestination::Topic => format!("/topic/{part}"),
-                _ => format!("/queue/{part}"),
-            })
+            let kind = config.bare_destination.said(multicast).kind();
+            Some(format!("/{kind}/{part}"))
         })
         .collect()
 }

@@ -1,27 +1,30 @@
 //! Wildcards in the names of destinations.
 
+use std::sync::Arc;
+
 /// A name with wildcards. `.` and `/` both separate parts; `*` is any one part, `**` and `>` are
 /// all parts from there on (at least one), `#` is any number of parts, none included.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Pattern {
-    text: Box<str>,
+    text: Arc<str>,
+    parts: Arc<[Part]>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Part<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
     One,
     Rest,
     Any,
-    Literal(&'a str),
+    Literal(Box<str>),
 }
 
-impl<'a> Part<'a> {
-    fn of(text: &'a str, last: bool) -> Self {
+impl Part {
+    fn of(text: &str, last: bool) -> Self {
         match text {
             "*" => Self::One,
             "#" => Self::Any,
             "**" | ">" if last => Self::Rest,
-            text => Self::Literal(text),
+            text => Self::Literal(text.into()),
         }
     }
 }
@@ -38,19 +41,20 @@ impl Pattern {
             return None;
         }
         let count = split(name).count();
-        let mut parts = split(name).enumerate();
-        let wild =
-            parts.any(|(at, text)| !matches!(Part::of(text, at + 1 == count), Part::Literal(_)));
-        wild.then(|| Self { text: name.into() })
+        let parts: Arc<[Part]> = split(name)
+            .enumerate()
+            .map(|(at, text)| Part::of(text, at + 1 == count))
+            .collect();
+        let wild = parts.iter().any(|part| !matches!(part, Part::Literal(_)));
+        wild.then(|| Self {
+            text: name.into(),
+            parts,
+        })
     }
 
     /// Whether a destination's name matches.
     pub(crate) fn matches(&self, name: &str) -> bool {
-        let count = split(&self.text).count();
-        let parts: Vec<Part<'_>> = split(&self.text)
-            .enumerate()
-            .map(|(at, text)| Part::of(text, at + 1 == count))
-            .collect();
+        let parts = &self.parts;
         let names: Vec<&str> = split(name).collect();
         // As for `*` in file names: go back to the last `#` and let it take one part more.
         let (mut p, mut n) = (0, 0);
@@ -68,7 +72,7 @@ impl Pattern {
                     n += 1;
                     continue;
                 }
-                Some(Part::Literal(text)) if *text == names[n] => {
+                Some(Part::Literal(text)) if **text == *names[n] => {
                     p += 1;
                     n += 1;
                     continue;
