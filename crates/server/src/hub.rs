@@ -1,7 +1,8 @@
 //! The one place where connections meet: the broker, and a way to each connection.
 //!
 //! Whoever has something for the broker and finds it free does it there and then, on its own
-//! thread, and so does what others leave meanwhile: nobody ever waits for the broker's lock.
+//! thread, and so does what others leave meanwhile: for a client's frames nobody ever waits for the
+//! broker's lock. A login, the timer and the store's thread do, which are few.
 
 use std::{
     collections::VecDeque,
@@ -64,22 +65,16 @@ impl Outbox {
         !waiting.outputs.is_empty()
     }
 
-    fn put(&self, put: impl FnOnce(&mut VecDeque<Output>)) {
-        let waker = {
-            let mut waiting = lock(&self.state);
-            put(&mut waiting.outputs);
-            waiting.waker.take()
-        };
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
-
     /// Tells that the server is stopping.
     pub(crate) fn stop(&self) {
+        self.change(|waiting| waiting.stopping = true);
+    }
+
+    /// Puts something in, and wakes whose it is.
+    fn change(&self, change: impl FnOnce(&mut Waiting)) {
         let waker = {
             let mut waiting = lock(&self.state);
-            waiting.stopping = true;
+            change(&mut waiting);
             waiting.waker.take()
         };
         if let Some(waker) = waker {
@@ -178,18 +173,13 @@ impl Hub {
         if commands.is_empty() {
             return;
         }
-        match self.engine.try_lock() {
-            Ok(mut engine) => {
-                self.read_letters(&mut engine);
-                engine.broker.run(id, commands.drain(..), self.clock.now());
-                self.finish(&mut engine);
-                drop(engine);
-            }
-            Err(TryLockError::Poisoned(engine)) => drop(engine.into_inner()),
-            Err(TryLockError::WouldBlock) => {
-                let letter = Letter::Commands(id, mem::take(commands));
-                lock(&self.letters).push_back(letter);
-            }
+        if let Some(mut engine) = self.try_engine() {
+            self.read_letters(&mut engine);
+            engine.broker.run(id, commands.drain(..), self.clock.now());
+            self.finish(&mut engine);
+        } else {
+            let letter = Letter::Commands(id, mem::take(commands));
+            lock(&self.letters).push_back(letter);
         }
         self.work();
     }
@@ -235,11 +225,20 @@ impl Hub {
     /// busy goes on, so whoever was there looks once more after leaving.
     fn work(&self) {
         while !lock(&self.letters).is_empty() {
-            let Ok(mut engine) = self.engine.try_lock() else {
+            let Some(mut engine) = self.try_engine() else {
                 return;
             };
             self.read_letters(&mut engine);
             self.finish(&mut engine);
+        }
+    }
+
+    /// The broker, unless somebody is there. As in [`lock`], a panic does not end it for others.
+    fn try_engine(&self) -> Option<MutexGuard<'_, Engine>> {
+        match self.engine.try_lock() {
+            Ok(engine) => Some(engine),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
         }
     }
 
@@ -276,7 +275,7 @@ impl Hub {
     fn finish(&self, engine: &mut Engine) {
         while let Some(id) = engine.broker.poll_dirty() {
             if let Some(Some(outbox)) = engine.outboxes.get(id.index()) {
-                outbox.put(|outputs| engine.broker.take_outputs(id, outputs));
+                outbox.change(|it| engine.broker.take_outputs(id, &mut it.outputs));
             }
         }
         let pressed = engine.broker.is_pressed();
