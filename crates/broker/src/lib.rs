@@ -41,7 +41,7 @@ pub use command::{Command, Output, Subscribe, Target};
 pub use connection::{ConnectionId, Identity};
 pub use destination::{BareDestination, canonical_names};
 pub use error::BrokerError;
-pub use message::Message;
+pub use message::{Message, Template};
 pub use subscription::{Delivery, Redelivery, Subscriber};
 
 /// Milliseconds since 1970.

@@ -118,6 +118,23 @@ impl Message {
         Ok(builder.build(body, parsed))
     }
 
+    /// What later messages with the same head can be made of. `None`: each is to be read by itself,
+    /// for what its headers say depends on when it came, or is its own.
+    pub fn template(&self) -> Option<Template> {
+        if self.expires != 0 || self.extras.is_some() {
+            return None;
+        }
+        Some(Template {
+            head: self.block[..self.body_start].into(),
+            body_length: self.body().len(),
+            destination_end: self.destination_end,
+            escaped: self.escaped,
+            has_cr: self.has_cr,
+            persistent: self.persistent,
+            priority: self.priority,
+        })
+    }
+
     /// A message as [`stored`](Self::stored) gave it; `None` if the bytes are none.
     pub(crate) fn restore(block: Bytes, expires: Time) -> Option<Self> {
         let head_end = memchr::memmem::find(&block, b"\n\n")? + 2;
@@ -305,6 +322,46 @@ fn written(text: &str, dialect: Dialect) -> Result<Cow<'_, str>, stompbox_proto:
 /// Undoes a block's escapes.
 fn unescape(text: &str) -> Cow<'_, str> {
     stompbox_proto::unescape(text, Dialect::V1_2)
+}
+
+/// What the head of a message came to, for later ones with the same head and length of body.
+#[derive(Debug)]
+pub struct Template {
+    /// A block up to its body.
+    head: Box<[u8]>,
+    body_length: usize,
+    destination_end: usize,
+    escaped: bool,
+    has_cr: bool,
+    persistent: bool,
+    priority: u8,
+}
+
+impl Template {
+    /// The message of a body; `None` if the body is not as long as that of the first.
+    #[inline]
+    pub fn message(&self, body: &[u8]) -> Option<Message> {
+        if body.len() != self.body_length {
+            return None;
+        }
+        let mut block = Vec::with_capacity(self.head.len() + body.len() + 1);
+        block.extend_from_slice(&self.head);
+        block.extend_from_slice(body);
+        block.push(0);
+        Some(Message {
+            block,
+            body_start: self.head.len(),
+            destination_end: self.destination_end,
+            escaped: self.escaped,
+            has_cr: self.has_cr,
+            text: AtomicU8::new(0),
+            persistent: self.persistent,
+            priority: self.priority,
+            expires: 0,
+            extras: None,
+            plain: OnceLock::new(),
+        })
+    }
 }
 
 /// Writes a message's block.

@@ -1,4 +1,4 @@
-use alloc::vec::Vec;
+use alloc::{string::String, vec::Vec};
 use core::{mem, str};
 
 use crate::{Command, DecodeError, Dialect, FrameRef, Limits, dialect::Escapes, frame::Line, scan};
@@ -27,6 +27,12 @@ pub struct Decoder {
     content_length: Option<u64>,
     /// Whether a NUL, CR or backslash must be looked at in the head.
     odd: bool,
+    /// The head of the `SEND` before, to which all the fields above still belong, and its dialect.
+    /// Producers mostly send the same head again and again, and it need not be read anew.
+    known_head: String,
+    known_dialect: Option<Dialect>,
+    /// The frame at hand has the known head.
+    repeats: bool,
     failure: Option<DecodeError>,
 }
 
@@ -51,6 +57,9 @@ enum Place {
 /// A buffer that a big frame made larger than this is given back once it is empty.
 const KEPT_CAPACITY: usize = 256 * 1024;
 
+/// A head that is longer than this is not remembered.
+const KNOWN_HEAD: usize = 512;
+
 impl Decoder {
     /// A decoder at the start of a stream.
     pub fn new(limits: Limits) -> Self {
@@ -67,6 +76,9 @@ impl Decoder {
             body_start: 0,
             content_length: None,
             odd: false,
+            known_head: String::new(),
+            known_dialect: None,
+            repeats: false,
             failure: None,
         }
     }
@@ -109,15 +121,24 @@ impl Decoder {
             }
         };
         let body = &frame[self.body_start..frame.len() - 1];
-        let head =
-            str::from_utf8(&frame[..self.body_start]).map_err(|e| DecodeError::InvalidUtf8 {
-                at: e.valid_up_to(),
-            });
-        let head = match head {
-            Ok(head) => head,
-            Err(error) => {
-                self.failure = Some(error.clone());
-                return Err(error);
+        let head = if self.repeats {
+            &self.known_head
+        } else {
+            match str::from_utf8(&frame[..self.body_start]) {
+                Ok(head) => {
+                    if self.command == Command::Send && head.len() <= KNOWN_HEAD {
+                        self.known_head.clear();
+                        self.known_head.push_str(head);
+                        self.known_dialect = Some(dialect);
+                    }
+                    head
+                }
+                Err(error) => {
+                    let at = error.valid_up_to();
+                    let error = DecodeError::InvalidUtf8 { at };
+                    self.failure = Some(error.clone());
+                    return Err(error);
+                }
             }
         };
         Ok(Some(FrameRef {
@@ -129,6 +150,7 @@ impl Decoder {
                 Escapes::None
             },
             plain: !self.odd,
+            repeats: self.repeats,
             command_end: self.command_end,
             head,
             lines: &self.lines,
@@ -158,10 +180,19 @@ impl Decoder {
             if input.is_empty() {
                 return Ok(None);
             }
-            self.begin_frame();
+            self.repeats = self.known_dialect == Some(dialect)
+                && input.starts_with(self.known_head.as_bytes());
+            if !self.repeats {
+                self.begin_frame();
+            }
         }
         // Scanned bytes of `input`; those before are in the buffer.
         let mut used = 0;
+        if self.repeats && matches!(self.phase, Phase::Between(_)) {
+            used = self.known_head.len();
+            self.body_start = used;
+            self.decide_end(used, dialect)?;
+        }
         if self.phase == Phase::Head {
             let head_end = self.scan_head(input, dialect)?;
             self.check_head_so_far(&input[..head_end.unwrap_or(input.len())], dialect)?;
@@ -235,6 +266,7 @@ impl Decoder {
 
     fn begin_frame(&mut self) {
         self.phase = Phase::Head;
+        self.known_dialect = None;
         self.lines.clear();
         self.command_end = 0;
         self.line_start = 0;
@@ -439,6 +471,11 @@ impl Decoder {
                 }
             }
         }
+        self.decide_end(head.len(), dialect)
+    }
+
+    /// Decides how the body ends that begins after a head of that length.
+    fn decide_end(&mut self, head: usize, dialect: Dialect) -> Result<(), DecodeError> {
         let Some(length) = self.content_length else {
             self.phase = Phase::Unsized;
             return Ok(());
@@ -446,7 +483,7 @@ impl Decoder {
         let limit = self.body_limit(dialect);
         let body = usize::try_from(length).ok().filter(|body| *body <= limit);
         // The NUL's offset plus one must be a length too.
-        let nul = body.and_then(|body| head.len().checked_add(body));
+        let nul = body.and_then(|body| head.checked_add(body));
         match nul.filter(|nul| *nul < isize::MAX as usize) {
             Some(nul) => {
                 self.phase = Phase::Sized(nul);

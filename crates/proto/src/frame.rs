@@ -20,6 +20,7 @@ pub struct FrameRef<'a> {
     pub(crate) command: Command,
     pub(crate) escapes: Escapes,
     pub(crate) plain: bool,
+    pub(crate) repeats: bool,
     pub(crate) command_end: usize,
     pub(crate) head: &'a str,
     pub(crate) lines: &'a [Line],
@@ -46,6 +47,12 @@ impl<'a> FrameRef<'a> {
     /// look for them.
     pub fn is_plain(&self) -> bool {
         self.plain
+    }
+
+    /// Whether the head is byte for byte that of the frame before from the same decoder, both being
+    /// `SEND`s of one dialect: what was found out of the other's headers holds of these too.
+    pub fn repeats_head(&self) -> bool {
+        self.repeats
     }
 
     /// The value of a header; of a repeated one the first (1.2, "Repeated Header Entries").

@@ -199,4 +199,38 @@ proptest! {
         prop_assert_eq!(&whole.0, &cut.0);
         prop_assert_eq!(whole.1.is_some(), cut.1.is_some());
     }
+
+    // The decoder reads a head that is the one before's no second time.
+    #[test]
+    fn a_frame_means_the_same_whatever_came_before(
+        kinds in prop::collection::vec((frames(), dialects(), any::<bool>()), 1..4),
+        order in prop::collection::vec((any::<prop::sample::Index>(), "[a-c]{0,2}"), 1..24),
+        chunk in 1usize..60,
+    ) {
+        let mut decoder = Decoder::new(Limits::default());
+        let mut before = None;
+        for (kind, body) in &order {
+            let (frame, dialect, sized) = &kinds[kind.index(kinds.len())];
+            let headers = frame.headers.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+            let length = if *sized { ContentLength::Auto } else { ContentLength::Never };
+            let body = if frame.command.may_have_body() { body.as_bytes() } else { b"" };
+            let mut bytes = Vec::new();
+            if encode(&mut bytes, *dialect, frame.command, headers, body, length).is_err() {
+                continue;
+            }
+            let alone = Decoder::new(Limits::default())
+                .decode(&mut &bytes[..], *dialect)
+                .map(|frame| frame.map(|frame| frame.to_frame()));
+            let head = bytes[..bytes.len() - 1 - body.len()].to_vec();
+            let mut found = None;
+            for mut part in bytes.chunks(chunk) {
+                while let Some(frame) = decoder.decode(&mut part, *dialect).expect("a frame") {
+                    prop_assert!(!frame.repeats_head() || before == Some((head.clone(), *dialect)));
+                    found = Some(frame.to_frame());
+                }
+            }
+            prop_assert_eq!(Ok(found), alone);
+            before = Some((head, *dialect));
+        }
+    }
 }

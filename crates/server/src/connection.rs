@@ -12,7 +12,7 @@ use std::{
 };
 
 use password_hash::rand_core::{OsRng, RngCore as _};
-use stompbox_broker::{BrokerError, Command, ConnectionId, Identity, Output, Time};
+use stompbox_broker::{BrokerError, Command, ConnectionId, Identity, Output, Template, Time};
 use stompbox_proto::{
     Command as Verb, ContentLength, Decoder, Version, encode,
     server::{self, Event, Session},
@@ -134,6 +134,8 @@ struct Connection<S> {
     /// Elsewhere while it is at work.
     decoder: Option<Decoder>,
     guard: Guard,
+    /// What the heads of its messages come to, while they are all the same.
+    template: Option<Box<Template>>,
     outbox: Arc<Outbox>,
     lobby: Option<usize>,
     /// From the login on.
@@ -193,6 +195,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         session: Session::new(config, shared.epoch.elapsed()),
         decoder: None,
         guard: Guard::new(Arc::clone(&shared.acl), Principal::anonymous()),
+        template: None,
         stream,
         outbox,
         lobby: Some(lobby),
@@ -392,6 +395,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     break;
                 }
             };
+            let repeats = frame.repeats_head();
+            if repeats
+                && let Some(template) = &self.template
+                && let Some(message) = template.message(frame.body())
+            {
+                self.commands.push(Command::Send {
+                    transaction: None,
+                    receipt: None,
+                    message: Arc::new(message),
+                });
+                continue;
+            }
             match self.session.receive(&frame, now) {
                 Ok(Event::Connect {
                     login,
@@ -415,7 +430,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         }));
                     }
                 }
-                Ok(event) => self.request(event, time),
+                Ok(event) => self.request(event, repeats, time),
                 Err(error) => self.end_with_words(CloseCode::Protocol, &error.to_string()),
             }
         }
@@ -425,7 +440,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Decoder::new(self.shared.config.limits.clone())
     }
 
-    fn request(&mut self, event: Event<'_>, now: Time) {
+    /// `repeats`: the frame's head is that of the one before.
+    fn request(&mut self, event: Event<'_>, repeats: bool, now: Time) {
         let receipt = match &event {
             Event::Send { receipt, .. } => {
                 self.sends = true;
@@ -451,7 +467,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             now,
         };
         match client.command(event) {
-            Ok(command) => self.commands.extend(command),
+            Ok(command) => {
+                self.template = match &command {
+                    Some(Command::Send {
+                        transaction: None,
+                        receipt: None,
+                        message,
+                    }) if repeats => message.template().map(Box::new),
+                    _ => None,
+                };
+                self.commands.extend(command);
+            }
             Err(refusal) => {
                 let error = match refusal {
                     Refusal::Denied(denied) => BrokerError::AccessDenied {

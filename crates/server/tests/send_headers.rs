@@ -262,3 +262,61 @@ async fn a_declaration_that_contradicts_is_refused_and_limits_hold() {
     assert_eq!(header(&error, "receipt-id"), Some("r"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn messages_with_one_head_are_each_a_message() {
+    let server = TestServer::start().await;
+    let mut client = server.client("1.2").await;
+    client
+        .done("SUBSCRIBE\nid:1\ndestination:/queue/a", "")
+        .await;
+    client.done("BEGIN\ntransaction:t", "").await;
+    for headers in [
+        "",
+        "a:1\n",
+        "a\\c:b:c\n",
+        "ttl:60000\n",
+        "persistent:true\n",
+        "content-length:2\n",
+        "transaction:t\n",
+        "JMSXGroupID:g\n",
+    ] {
+        // The same head again and again, in one piece, and bodies of two lengths.
+        let frames: String = (10..30)
+            .chain(100..103)
+            .chain(30..33)
+            .filter(|body| *body < 100 || headers != "content-length:2\n")
+            .map(|body| format!("SEND\ndestination:/queue/a\n{headers}\n{body}\0\n"))
+            .collect();
+        client.send(&frames).await;
+        if headers == "transaction:t\n" {
+            client.send("COMMIT\ntransaction:t\n\n\0").await;
+        }
+        for body in frames
+            .split('\0')
+            .filter_map(|frame| frame.rsplit('\n').next())
+        {
+            if !body.is_empty() {
+                let message = client.message(body).await;
+                let length = body.len().to_string();
+                assert_eq!(header(&message, "content-length"), Some(&*length));
+                let own = headers
+                    .replace("content-length:2\n", "")
+                    .replace("transaction:t\n", "");
+                let own = own.replace("b:c", "b\\cc");
+                assert!(
+                    message.contains(&format!("destination:/queue/a\n{own}")),
+                    "{message}"
+                );
+            }
+        }
+    }
+    // A receipt is given for each.
+    let frame = "SEND\ndestination:/queue/a\nreceipt:r\n\nx\0";
+    client.send(&frame.repeat(3)).await;
+    let mut receipts = 0;
+    while receipts < 3 {
+        receipts += usize::from(client.frame().await.starts_with("RECEIPT\nreceipt-id:r\n"));
+    }
+    server.stop().await;
+}
