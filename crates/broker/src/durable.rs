@@ -315,12 +315,18 @@ impl Broker {
         self.bye(id);
     }
 
-    /// The last receipt was given to a client that wants to go.
+    /// The last receipt was given to a client that is to go.
     fn bye(&mut self, id: crate::ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(id)
-            && connection.receipts == 0
-            && let Some(receipt) = connection.quitting.take()
-        {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.receipts > 0 {
+            return;
+        }
+        if let Some((error, receipt)) = connection.last_error.take() {
+            self.connections
+                .output(id, Output::Error { error, receipt });
+        } else if let Some(receipt) = connection.quitting.take() {
             self.connections.output(id, Output::Bye(receipt));
             self.end(id);
         }
@@ -361,6 +367,7 @@ impl Broker {
                 Some(key) => self.not_committed(key, receipt, error.clone()),
                 None => self.connections.fail(id, error.clone(), receipt.id),
             }
+            self.bye(id);
         }
     }
 

@@ -142,10 +142,12 @@ impl Broker {
     #[inline]
     fn route_from(&mut self, sender: Sender, message: &Arc<Message>) -> Result<(), BrokerError> {
         let destination = message.destination();
-        // Most destinations: they mean the same to everybody.
+        // Most destinations: they mean the same to everybody. One with a line break in it has
+        // escapes.
         let name = destination.as_bytes();
-        if memchr::memchr3(b',', b'*', b'#', name).is_none()
-            && memchr::memchr3(b'>', b'\n', b'\r', name).is_none()
+        if !message.is_escaped()
+            && memchr::memchr3(b',', b'*', b'#', name).is_none()
+            && memchr::memchr2(b'>', b'%', name).is_none()
         {
             if destination.starts_with("/queue/") && destination.len() > 7 {
                 return self.send_to_queue(sender, &destination, message);
@@ -172,7 +174,10 @@ impl Broker {
         let destination = message.destination();
         let multicast = message.extras.as_ref().and_then(|extras| extras.multicast);
         let reader = self.reader(identity, Purpose::Send, multicast);
-        for target in self.targets(&destination, reader)? {
+        let targets = self.targets(&destination, reader)?;
+        let several = targets.len() > 1;
+        for target in targets {
+            let message = &target.message(message, several);
             match target {
                 Target::Queue { key, .. } => self.send_to_queue(sender, &key, message)?,
                 Target::Topic { key } => self.send_to_topic(sender, &key, message, true)?,
@@ -195,7 +200,7 @@ impl Broker {
         reader: Reader<'_>,
     ) -> Result<Vec<Target<'d>>, BrokerError> {
         let mut targets = Vec::new();
-        for part in parts(destination, self.config.dialect) {
+        for part in parts(destination, reader.dialect) {
             let target = Target::parse(part, reader)?;
             if let Target::Queue { key, must_exist } = &target
                 && (*must_exist || key.starts_with("/temp-queue/"))

@@ -1,6 +1,6 @@
 //! `SUBSCRIBE` and `UNSUBSCRIBE`: where a subscription gets its messages from.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{borrow::Cow, collections::VecDeque, sync::Arc};
 
 use stompbox_proto::AckMode;
 
@@ -61,7 +61,7 @@ impl Broker {
             .headers
             .iter()
             .any(|(name, value)| &**name == "durable" && &**value == "false");
-        let headers = SubscribeHeaders::read(headers, self.config.dialect)?;
+        let headers = SubscribeHeaders::read(headers, self.dialect(&identity))?;
         let selector = match &headers.selector {
             Some(text) => {
                 self.selectors
@@ -74,7 +74,7 @@ impl Broker {
         };
         let reader = self.reader(&identity, Purpose::Subscribe, headers.multicast);
         let mut targets = Vec::new();
-        for part in parts(&subscribe.destination, self.config.dialect) {
+        for part in parts(&subscribe.destination, reader.dialect) {
             let target = Target::parse(part, reader)?;
             if !targets.iter().any(|(_, other)| *other == target) {
                 targets.push((part, target));
@@ -102,9 +102,12 @@ impl Broker {
                 }
                 Target::Durable { id } => {
                     // The own one of that name comes first.
-                    let mut key = own_durable(&identity, id);
+                    let mut key = own_durable(&identity, &id);
                     if !self.queue_names.contains_key(&*key) {
                         key = format!("/dsub/{id}");
+                        if identity.proven && !identity.reads_others && !is_own(&identity, &id) {
+                            return Err(BrokerError::NotYours { name: cut(part) });
+                        }
                     }
                     let found = self.queue_names.get(&*key).copied();
                     let missing = || BrokerError::NoSuchDestination { name: cut(part) };
@@ -113,7 +116,7 @@ impl Broker {
                 }
                 Target::Queues(pattern) => Source::Queues(pattern),
                 Target::Topic { key } => {
-                    match durable_key(&headers, &subscribe.id, &identity, self.config.dialect) {
+                    match durable_key(&headers, &subscribe.id, &identity, reader.dialect) {
                         Some(name) => {
                             let queue = self.bind(&name, &key, None, &headers, selector.clone())?;
                             durable = Some(name);
@@ -123,7 +126,7 @@ impl Broker {
                     }
                 }
                 Target::Topics(pattern) => {
-                    match durable_key(&headers, &subscribe.id, &identity, self.config.dialect) {
+                    match durable_key(&headers, &subscribe.id, &identity, reader.dialect) {
                         Some(name) => {
                             let key = pattern.as_str().to_owned();
                             let pattern = Some(pattern);
@@ -379,8 +382,9 @@ impl Broker {
             self.forget_subscription(key);
         }
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        let headers = SubscribeHeaders::read(headers, self.config.dialect)?;
-        if let Some(named) = durable_key(&headers, subscription, &identity, self.config.dialect) {
+        let headers = SubscribeHeaders::read(headers, self.dialect(&identity))?;
+        if let Some(named) = durable_key(&headers, subscription, &identity, self.dialect(&identity))
+        {
             return self.remove_durable(&own.unwrap_or(named));
         }
         Ok(false)
@@ -817,15 +821,21 @@ impl Broker {
         let destination = message.destination();
         let multicast = message.extras.as_ref().and_then(|extras| extras.multicast);
         let reader = self.reader(&identity, Purpose::Send, multicast);
-        let topics: Vec<String> = parts(&destination, self.config.dialect)
-            .filter_map(|part| match Target::parse(part, reader) {
-                Ok(Target::Topic { key }) => Some(key.into_owned()),
-                _ => None,
-            })
-            .collect();
-        for topic in topics {
-            // Only a limit can refuse it, and its sender was told that it is stored.
-            let _ = self.send_to_topic(sender, &topic, message, false);
+        let mut targets: Vec<Target<'_>> = Vec::new();
+        for target in
+            parts(&destination, reader.dialect).filter_map(|part| Target::parse(part, reader).ok())
+        {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        let several = targets.len() > 1;
+        for target in targets {
+            let message = target.message(message, several);
+            if let Target::Topic { key } = target {
+                // Only a limit can refuse it, and its sender was told that it is stored.
+                let _ = self.send_to_topic(sender, &key, &message, false);
+            }
         }
     }
 }
@@ -853,15 +863,44 @@ fn durable_key(
         return None;
     }
     Some(match dialect {
-        BrokerDialect::Apollo => format!("/dsub/{id}").into(),
+        BrokerDialect::Apollo if !identity.proven => format!("/dsub/{id}").into(),
         _ => named(id),
     })
 }
 
-/// The name of a client's own durable subscription.
+/// The name of a client's own durable subscription: `/dsub/OWNER.NAME`. A proved login is its owner,
+/// whatever client-id goes with it; otherwise there is only what the client says of itself. No
+/// other owner and name together have the same.
 fn own_durable(identity: &crate::Identity, name: &str) -> String {
-    match (&*identity.client_id, &*identity.login) {
-        ("", "") => format!("/dsub/{name}"),
-        ("", owner) | (owner, _) => format!("/dsub/{owner}.{name}"),
+    let client = owner_part(&identity.client_id);
+    let login = owner_part(&identity.login);
+    match (identity.proven, &*client, &*login) {
+        (true, "", login) => format!("/dsub/{login}.{name}"),
+        (true, client, login) => format!("/dsub/{login}/{client}.{name}"),
+        (false, "", "") if name.contains('.') => format!("/dsub/.{name}"),
+        (false, "", "") => format!("/dsub/{name}"),
+        (false, "", owner) | (false, owner, _) => format!("/dsub/{owner}.{name}"),
     }
+}
+
+/// Whether the name behind `/dsub/` is of one of this login's.
+fn is_own(identity: &crate::Identity, name: &str) -> bool {
+    let login = owner_part(&identity.login);
+    name.strip_prefix(&*login)
+        .is_some_and(|rest| rest.starts_with(['.', '/']))
+}
+
+/// An owner without the characters that end one.
+fn owner_part(owner: &str) -> Cow<'_, str> {
+    if !owner.contains(['.', '/', '%', '\n', '\r']) {
+        return owner.into();
+    }
+    let mut part = String::new();
+    for c in owner.chars() {
+        match c {
+            '.' | '/' | '%' | '\n' | '\r' => part.push_str(&format!("%{:02X}", u32::from(c))),
+            c => part.push(c),
+        }
+    }
+    part.into()
 }

@@ -211,6 +211,30 @@ fn a_full_store_refuses_producers_and_lets_consumers_drain() {
 }
 
 #[test]
+fn an_error_comes_after_the_receipts_of_what_is_being_stored() {
+    let mut w = World::stored(Config::default());
+    w.held = true;
+    let a = w.client();
+    for receipt in ["1", "2"] {
+        w.send(a, "/queue/a", &[PERSISTENT, ("receipt", receipt)], receipt);
+    }
+    w.send(a, "/dsub/x", &[("receipt", "3")], "wrong");
+    // Nothing more is done for it.
+    w.send(a, "/queue/a", &[("receipt", "4")], "4");
+    assert_eq!(w.events(a), []);
+    w.flush();
+    assert_eq!(
+        w.events(a),
+        [
+            Event::Receipt("1".into()),
+            Event::Receipt("2".into()),
+            Event::Error("invalid-destination", Some("3".into())),
+        ]
+    );
+    assert_eq!(w.stored_messages(), 2);
+}
+
+#[test]
 fn a_consumer_is_not_told_that_a_producer_found_no_room() {
     let mut w = World::stored(Config::default());
     let (a, b) = (w.client(), w.client());

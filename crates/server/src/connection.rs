@@ -14,7 +14,7 @@ use std::{
 use password_hash::rand_core::{OsRng, RngCore as _};
 use stompbox_broker::{BrokerError, Command, ConnectionId, Identity, Output, Template, Time};
 use stompbox_proto::{
-    Command as Verb, ContentLength, Decoder, Version, encode,
+    Command as Verb, ContentLength, Decoder, FrameRef, Version, encode,
     server::{self, Event, Session},
 };
 use tokio::{
@@ -140,10 +140,9 @@ struct Connection<S> {
     lobby: Option<usize>,
     /// From the login on.
     id: Option<ConnectionId>,
-    reply_token: Box<str>,
-    client_id: Box<str>,
+    /// Whom the client says to be, and from the login on who it is.
+    identity: Box<Identity>,
     login: Option<Login>,
-    claimed_login: Box<str>,
     /// What came behind a `CONNECT` that is being decided.
     held: Vec<u8>,
     /// Taken out of the outbox, and not yet encoded.
@@ -200,10 +199,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         outbox,
         lobby: Some(lobby),
         id: None,
-        reply_token: Box::default(),
-        client_id: Box::default(),
+        identity: Box::default(),
         login: None,
-        claimed_login: Box::default(),
         held: Vec::new(),
         outputs: VecDeque::new(),
         out: Vec::new(),
@@ -414,9 +411,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     frame,
                     ..
                 }) => {
-                    let client_id = frame.header("client-id").unwrap_or_default();
-                    self.client_id = client_id.as_ref().into();
-                    self.claimed_login = login.as_deref().unwrap_or_default().into();
+                    if let Err(error) = self.introduce(&frame, login.as_deref()) {
+                        let message = error.to_string();
+                        let code = [("x-error-code", error.code())];
+                        self.session
+                            .error(&message, &format!("{message}.\n"), None, &code);
+                        self.end_with_words(CloseCode::Protocol, &message);
+                        break;
+                    }
                     let shared = Arc::clone(&self.shared);
                     let login = login.map(|it| it.into_owned());
                     let passcode = passcode.map(|it| it.into_owned());
@@ -434,6 +436,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(error) => self.end_with_words(CloseCode::Protocol, &error.to_string()),
             }
         }
+    }
+
+    /// Notes whom a client says to be.
+    fn introduce(&mut self, frame: &FrameRef<'_>, login: Option<&str>) -> Result<(), BrokerError> {
+        *self.identity = Identity {
+            login: login.unwrap_or_default().into(),
+            client_id: frame
+                .header("client-id")
+                .unwrap_or_default()
+                .as_ref()
+                .into(),
+            dialect: match frame.header("x-dialect") {
+                Some(dialect) => Some(dialect.parse()?),
+                None => None,
+            },
+            ..Identity::default()
+        };
+        Ok(())
     }
 
     fn new_decoder(&self) -> Decoder {
@@ -462,7 +482,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             guard: &mut self.guard,
             broker: &self.shared.config.broker,
             version: self.session.version(),
-            reply_token: &self.reply_token,
+            identity: &self.identity,
             run: &self.shared.run,
             now,
         };
@@ -525,18 +545,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The client may come in.
     fn welcome(&mut self, principal: Principal) {
         let version = self.session.version();
-        self.reply_token = token().into();
-        let login = match principal.login() {
-            Some(login) => login.into(),
-            // Without users a login proves nothing, but it is all there is.
-            None => mem::take(&mut self.claimed_login),
-        };
-        let identity = Identity {
-            login,
-            client_id: mem::take(&mut self.client_id),
-            reply_token: self.reply_token.clone(),
-            acks_by_message_id: version != Some(Version::V1_2),
-        };
+        let identity = &mut *self.identity;
+        // Without users a login proves nothing, but it is all there is.
+        if let Some(login) = principal.login() {
+            identity.login = login.into();
+            identity.proven = true;
+        }
+        identity.reads_others = !self.shared.acl.rules().is_empty();
+        identity.reply_token = token().into();
+        identity.acks_by_message_id = version != Some(Version::V1_2);
+        let identity = identity.clone();
         self.guard = Guard::new(Arc::clone(&self.shared.acl), principal);
         let id = self.shared.hub.connect(identity, &self.outbox);
         self.id = Some(id);
