@@ -10,7 +10,7 @@ use std::{
 
 use stompbox_store::Op;
 
-use crate::{ConnectionId, Message, Time, audit::same, queue::QueueKey};
+use crate::{ConnectionId, Message, Time, audit::same, definitions::with_place, queue::QueueKey};
 
 /// A receipt's number while it waits.
 pub(crate) type ReceiptKey = usize;
@@ -64,7 +64,10 @@ impl Pending {
                 deliveries: put.deliveries,
                 priority: put.priority,
                 expires: put.expires,
-                data: put.message.stored(),
+                data: match put.place {
+                    Some((time, position)) => with_place(time, position, &put.message),
+                    None => put.message.stored(),
+                },
             },
             Kind::Op(op) => op.clone(),
         }
@@ -101,6 +104,8 @@ pub(crate) struct Put {
     /// `false`: only to make room in memory.
     pub(crate) durable: bool,
     pub(crate) message: Arc<Message>,
+    /// Of a message of a stream: when it came, and its position.
+    pub(crate) place: Option<(Time, u64)>,
     /// Who sent it, and asked for no receipt.
     pub(crate) sender: Option<ConnectionId>,
 }

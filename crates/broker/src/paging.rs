@@ -7,6 +7,7 @@ use stompbox_store::StoreError;
 
 use crate::{
     Broker, Message, Time,
+    definitions::split_place,
     journal::RECOVERED,
     message::Entry,
     queue::{Cursor, QueueKey},
@@ -143,6 +144,7 @@ impl Broker {
     fn loaded(&mut self, key: QueueKey, id: u64, data: Option<Bytes>) {
         let queue = &mut self.queues[key];
         if queue.log.is_some() {
+            let (place, data) = data.map(split_place).unzip();
             if let Some(message) = data.and_then(|data| Message::restore(data, 0)) {
                 let message = Arc::new(message);
                 let entry = Entry {
@@ -156,10 +158,14 @@ impl Broker {
                     message: Some(message),
                 };
                 self.hold(&entry);
-                let now = self.now;
-                let position = self.durable.positions.remove(&id);
+                let known = self.durable.positions.remove(&id);
+                let (time, position) = match place.flatten() {
+                    Some((time, position)) => (time, Some(position)),
+                    None => (self.now, known),
+                };
                 if let (Some(log), Some(position)) = (&mut self.queues[key].log, position) {
-                    log.put(position, entry, now);
+                    log.resume_after(position);
+                    log.put(position, entry, time);
                 }
             }
             return;

@@ -434,6 +434,7 @@ impl Broker {
             },
             durable,
             message: Arc::clone(message),
+            place: position.map(|position| (self.now, position)),
             sender: sender.connection.filter(|_| sender.receipt.is_none()),
         };
         self.journal

@@ -506,6 +506,46 @@ fn streams_keep_their_positions() {
 }
 
 #[test]
+fn a_stream_knows_when_its_messages_came() {
+    let mut w = World::stored(Config::default());
+    let a = w.client();
+    let stream = [PERSISTENT, ("x-queue-type", "stream"), ("x-max-age", "1h")];
+    let mut second = 0;
+    for body in ["1", "2", "3"] {
+        second = w.now / 1000;
+        w.send(a, "/queue/log", &stream, body);
+        w.advance(1_000_000);
+    }
+    w.restart();
+    for (from, expected) in [
+        (format!("timestamp={second}"), &["3"][..]),
+        (format!("timestamp={}", second - 1000), &["2", "3"]),
+        ("offset=0".into(), &["1", "2", "3"]),
+    ] {
+        let b = w.client();
+        w.subscribe(
+            b,
+            "s",
+            "/queue/log",
+            &[("ack", "client"), ("x-stream-offset", &from)],
+        );
+        assert_eq!(w.bodies(b), expected, "{from}");
+        w.unsubscribe(b, "s", &[]);
+    }
+    // An hour after the first it is too old, though the broker was started again meanwhile.
+    w.advance(1_000_000);
+    let a = w.client();
+    w.send(a, "/queue/log", &stream, "4");
+    w.subscribe(
+        a,
+        "s",
+        "/queue/log",
+        &[("ack", "client"), ("x-stream-offset", "first")],
+    );
+    assert_eq!(w.bodies(a), ["2", "3", "4"]);
+}
+
+#[test]
 fn a_stream_that_is_still_read_from_the_store_begins_where_it_should() {
     let mut w = World::stored(Config::default());
     let a = w.client();
