@@ -370,7 +370,8 @@ impl Broker {
             self.journal.hurry();
         }
         if entry.expires != 0 {
-            self.queues[key].expiring += 1;
+            let place = (entry.expires, entry.priority, entry.sequence);
+            self.queues[key].expiring.insert(place);
             self.expiring.insert(key);
         }
         self.hold(&entry);
@@ -387,7 +388,8 @@ impl Broker {
     pub(crate) fn left_queue(&mut self, key: QueueKey, entry: &Entry) {
         self.release(entry);
         if entry.expires != 0 {
-            self.queues[key].expiring = self.queues[key].expiring.saturating_sub(1);
+            let place = (entry.expires, entry.priority, entry.sequence);
+            self.queues[key].expiring.remove(&place);
         }
         if self.queues[key].messages.is_empty() {
             self.idle_queues.insert(key);
@@ -680,7 +682,11 @@ impl Broker {
 
     /// Sends a message whose time has come, and perhaps schedules it again.
     pub(crate) fn send_job(&mut self, mut job: Job, at: Time) {
-        let again = job.schedule.again(at.max(self.now));
+        let extras = job.message.extras.as_ref();
+        let whole = extras.and_then(|extras| extras.schedule.as_ref());
+        let again = job
+            .schedule
+            .again(at.max(self.now), whole.unwrap_or(&job.schedule));
         let identity = Identity {
             login: job.login.clone(),
             reply_token: job.reply_token.clone(),

@@ -605,6 +605,13 @@ impl Broker {
         }
         if self.queues[key].in_flight > 0 {
             self.forget_unwritten(key);
+            let all = std::mem::take(&mut self.durable.dying);
+            let (gone, kept): (Vec<_>, Vec<_>) =
+                all.into_iter().partition(|(_, it)| it.queue == key);
+            self.durable.dying = kept.into_iter().collect();
+            for (_, dying) in gone {
+                self.consumed(key, &dying.entry, None);
+            }
         }
         self.undefine_queue(key);
         if let Some(queue) = self.queues.remove(key) {

@@ -450,6 +450,43 @@ fn a_selector_reads_a_paged_queue_too() {
 }
 
 #[test]
+fn what_dies_while_it_is_paged_out_leaves_a_dead_letter() {
+    let dead = [
+        PERSISTENT,
+        ("x-dead-letter-exchange", ""),
+        ("x-dead-letter-routing-key", "dead"),
+    ];
+    for (header, value) in [("x-message-ttl", "60000"), ("x-max-length", "1990")] {
+        let mut w = World::stored(Config {
+            max_memory: 1_000_000,
+            ..Config::default()
+        });
+        let p = w.client();
+        let declared: Vec<_> = dead.into_iter().chain([(header, value)]).collect();
+        let body = |at: usize| format!("{at} {}", "x".repeat(400));
+        for at in 0..2000 {
+            w.send(p, "/queue/a", &declared, &body(at));
+            if at % 100 == 0 {
+                w.advance(10);
+            }
+        }
+        w.advance(120_000);
+        let all: Vec<_> = match header {
+            "x-message-ttl" => (0..2000).map(body).collect(),
+            _ => (0..10).map(body).collect(),
+        };
+        let a = w.client();
+        w.subscribe(a, "s", "/queue/dead", &[]);
+        w.advance(1000);
+        let mut got = w.bodies(a);
+        got.sort();
+        let mut expected = all;
+        expected.sort();
+        assert_eq!(got, expected, "{header}");
+    }
+}
+
+#[test]
 fn what_is_paged_out_and_transient_does_not_survive() {
     let mut w = World::stored(Config {
         max_memory: 500_000,
