@@ -100,6 +100,9 @@ impl Broker {
                 entry,
                 cumulative: subscription.ack == AckMode::Client,
             });
+            if subscription.ack == AckMode::Client {
+                subscription.tags.push_back(tag);
+            }
             if connection.identity.acks_by_message_id {
                 connection.tags.insert((sequence, key), tag);
             }
@@ -300,20 +303,15 @@ impl Broker {
 
     /// The queues that a subscription consumes from.
     pub(crate) fn queues_of(&self, key: SubscriptionKey) -> Vec<QueueKey> {
-        let sources = &self.subscriptions[key].sources;
-        sources
+        let subscription = &self.subscriptions[key];
+        let named = subscription
+            .sources
             .iter()
-            .flat_map(|source| match source {
-                Source::Queue(queue) => vec![*queue],
-                Source::Queues(pattern) => self
-                    .queues
-                    .iter()
-                    .filter(|(_, queue)| pattern.matches(&queue.key))
-                    .map(|(queue, _)| queue)
-                    .collect(),
-                Source::Topic(_) | Source::Topics(_) => Vec::new(),
-            })
-            .collect()
+            .filter_map(|source| match source {
+                Source::Queue(queue) => Some(*queue),
+                Source::Queues(_) | Source::Topic(_) | Source::Topics(_) => None,
+            });
+        named.chain(subscription.matched.iter().copied()).collect()
     }
 
     /// A subscription may be able to take more: hands it what waits for it, and makes it ready for

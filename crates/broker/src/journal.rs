@@ -4,7 +4,7 @@
 //! consumed before that is struck out and never written: its receipt says "stored or consumed".
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -501,7 +501,7 @@ impl Journal {
             Kind::Put(_) => !pending.moved,
             _ => false,
         };
-        let failed: HashSet<ReceiptKey> = all
+        let failed: BTreeSet<ReceiptKey> = all
             .iter()
             .filter(|(_, pending, _)| {
                 let receipt = pending.receipt.and_then(|key| self.receipts.get(key));

@@ -187,6 +187,8 @@ impl Broker {
             credit_bytes: headers.credit_bytes.unwrap_or(self.config.prefetch_bytes),
             unacked: 0,
             unacked_bytes: 0,
+            tags: VecDeque::new(),
+            matched: Vec::new(),
             blocked: false,
             served: 0,
             slow: headers.slow.clone().unwrap_or_default(),
@@ -219,8 +221,17 @@ impl Broker {
                 Source::Queue(queue) if several && self.queues[queue].consumers.has(key) => {}
                 Source::Queue(queue) => self.join(queue, key, priority, exclusive, start, browser),
                 Source::Queues(pattern) => {
-                    let queues = self.queues_of(key);
+                    let queues: Vec<QueueKey> = self
+                        .queues
+                        .iter()
+                        .filter(|(_, queue)| pattern.matches(&queue.key))
+                        .map(|(queue, _)| queue)
+                        .collect();
                     self.queue_patterns.push((pattern, key));
+                    let matched = &mut self.subscriptions[key].matched;
+                    matched.extend(&queues);
+                    matched.sort_unstable();
+                    matched.dedup();
                     for queue in queues {
                         if !several || !self.queues[queue].consumers.has(key) {
                             self.queues[queue].consumers.add(key, priority, exclusive);
@@ -553,6 +564,7 @@ impl Broker {
         for subscription in &matching {
             let it = &self.subscriptions[*subscription];
             let (priority, exclusive) = (it.priority, it.exclusive);
+            self.subscriptions[*subscription].matched.push(queue);
             self.queues[queue]
                 .consumers
                 .add(*subscription, priority, exclusive);
@@ -599,9 +611,10 @@ impl Broker {
             self.consumed(key, &entry, None);
         }
         for subscription in self.queues[key].consumers.keys().collect::<Vec<_>>() {
-            self.subscriptions[subscription]
-                .sources
+            let it = &mut self.subscriptions[subscription];
+            it.sources
                 .retain(|source| !matches!(source, Source::Queue(queue) if *queue == key));
+            it.matched.retain(|queue| *queue != key);
         }
         if self.queues[key].in_flight > 0 {
             self.forget_unwritten(key);
