@@ -1,0 +1,109 @@
+//! The client beside other people's, one after the other against the same broker.
+//!
+//! `cargo xtask bench clients` runs it. The broker is this program again, in a process of its own,
+//! on loopback. Each client has its turn in each round, on a runtime of one thread, and is used the
+//! fastest way that its interface offers; the best round of each counts, and only ratios mean
+//! something. It exits with 1 if a goal is missed.
+
+mod broker;
+mod contenders;
+
+use std::time::Instant;
+
+use broker::Broker;
+use contenders::{Contender, Outcome};
+
+/// Messages of a round, and rounds.
+const MESSAGES: usize = 200_000;
+const ROUNDS: usize = 5;
+
+/// What ours is to reach, as a multiple of the best peer.
+const GOAL: f64 = 2.0;
+
+#[derive(Clone, Copy)]
+enum Work {
+    Plain,
+    Receipted,
+    Deliveries,
+}
+
+/// The best round.
+#[derive(Clone, Copy, Default)]
+struct Best {
+    rate: f64,
+    client: f64,
+    broker: f64,
+}
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return broker::serve();
+    }
+    let broker = Broker::start();
+    let mut missed = 0;
+    for (work, title) in [
+        (Work::Plain, "plain sends, to a topic that nobody reads"),
+        (Work::Receipted, "sends with receipts, all under way at once"),
+        (Work::Deliveries, "deliveries of a full queue, acknowledged by themselves"),
+    ] {
+        missed += usize::from(!run(&broker, work, title));
+    }
+    println!("{missed} goals missed");
+    std::process::exit(i32::from(missed > 0));
+}
+
+fn run(broker: &Broker, work: Work, title: &str) -> bool {
+    println!("{title}; {MESSAGES} messages of 64 bytes");
+    let mut best = [Best::default(); Contender::ALL.len()];
+    for _ in 0..ROUNDS {
+        for (contender, best) in Contender::ALL.iter().zip(&mut best) {
+            let round = measure(broker, work, *contender);
+            if round.rate > best.rate {
+                *best = round;
+            }
+        }
+    }
+    for (contender, best) in Contender::ALL.iter().zip(&best) {
+        println!(
+            "  {:<28} {:>10.0} messages/s   client {:>3.0} %, broker {:>3.0} % of a core",
+            contender.name(),
+            best.rate,
+            best.client * 100.0,
+            best.broker * 100.0
+        );
+    }
+    let peers = best[1..].iter().map(|b| b.rate).fold(0.0, f64::max);
+    let ratio = best[0].rate / peers;
+    let met = ratio >= GOAL;
+    let verdict = if met { "met" } else { "MISSED" };
+    println!("  {ratio:.2} times the best peer, goal {GOAL}: {verdict}\n");
+    met
+}
+
+fn measure(broker: &Broker, work: Work, contender: Contender) -> Best {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let addr = broker.addr.clone();
+    runtime.block_on(async {
+        if matches!(work, Work::Deliveries) {
+            contenders::fill(&addr, MESSAGES).await.expect("a full queue");
+        }
+        let before = (broker::cpu("self"), broker::cpu(&broker.pid), Instant::now());
+        let outcome: Outcome = match work {
+            Work::Plain => contender.plain(&addr, MESSAGES).await,
+            Work::Receipted => contender.receipted(&addr, MESSAGES).await,
+            Work::Deliveries => contender.deliveries(&addr, MESSAGES).await,
+        };
+        outcome.unwrap_or_else(|error| panic!("{}: {error}", contender.name()));
+        let seconds = before.2.elapsed().as_secs_f64();
+        #[expect(clippy::cast_precision_loss, reason = "a small number")]
+        let messages = MESSAGES as f64;
+        Best {
+            rate: messages / seconds,
+            client: (broker::cpu("self") - before.0) / seconds,
+            broker: (broker::cpu(&broker.pid) - before.1) / seconds,
+        }
+    })
+}
