@@ -22,7 +22,12 @@ pub(crate) enum Contender {
 
 impl Contender {
     /// Ours first.
-    pub(crate) const ALL: [Self; 4] = [Self::Stompbox, Self::AsyncStomp, Self::Iridium, Self::StompRs];
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Stompbox,
+        Self::AsyncStomp,
+        Self::Iridium,
+        Self::StompRs,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -64,7 +69,9 @@ impl Contender {
             Self::StompRs => {
                 let client = stomp_rs(addr).await?;
                 for _ in 1..count {
-                    client.send(stomp_rs::protocol::frame::Send::new(TOPIC).body(BODY)).await?;
+                    client
+                        .send(stomp_rs::protocol::frame::Send::new(TOPIC).body(BODY))
+                        .await?;
                 }
                 let last = stomp_rs::protocol::frame::Send::new(TOPIC).body(BODY);
                 client.send(last.receipt("last")).await?;
@@ -144,7 +151,8 @@ impl Contender {
                     ack: None,
                 };
                 client.send(subscribe.into()).await?;
-                let is_message = |message: &FromServer| matches!(message, FromServer::Message { .. });
+                let is_message =
+                    |message: &FromServer| matches!(message, FromServer::Message { .. });
                 until(&mut client, count, is_message).await?;
             }
             Self::Iridium => {
@@ -206,11 +214,7 @@ fn is_receipt(message: &FromServer) -> bool {
     matches!(message, FromServer::Receipt { .. })
 }
 
-async fn until<S, E>(
-    stream: &mut S,
-    count: usize,
-    counts: impl Fn(&FromServer) -> bool,
-) -> Outcome
+async fn until<S, E>(stream: &mut S, count: usize, counts: impl Fn(&FromServer) -> bool) -> Outcome
 where
     S: futures_util::Stream<Item = Result<Message<FromServer>, E>> + Unpin,
     E: Into<Box<dyn Error>>,

@@ -43,8 +43,14 @@ fn main() {
     let mut missed = 0;
     for (work, title) in [
         (Work::Plain, "plain sends, to a topic that nobody reads"),
-        (Work::Receipted, "sends with receipts, all under way at once"),
-        (Work::Deliveries, "deliveries of a full queue, acknowledged by themselves"),
+        (
+            Work::Receipted,
+            "sends with receipts, all under way at once",
+        ),
+        (
+            Work::Deliveries,
+            "deliveries of a full queue, acknowledged by themselves",
+        ),
     ] {
         missed += usize::from(!run(&broker, work, title));
     }
@@ -88,9 +94,15 @@ fn measure(broker: &Broker, work: Work, contender: Contender) -> Best {
     let addr = broker.addr.clone();
     runtime.block_on(async {
         if matches!(work, Work::Deliveries) {
-            contenders::fill(&addr, MESSAGES).await.expect("a full queue");
+            contenders::fill(&addr, MESSAGES)
+                .await
+                .expect("a full queue");
         }
-        let before = (broker::cpu("self"), broker::cpu(&broker.pid), Instant::now());
+        let before = (
+            broker::cpu("self"),
+            broker::cpu(&broker.pid),
+            Instant::now(),
+        );
         let outcome: Outcome = match work {
             Work::Plain => contender.plain(&addr, MESSAGES).await,
             Work::Receipted => contender.receipted(&addr, MESSAGES).await,
