@@ -124,26 +124,39 @@ impl Shared {
             .await
     }
 
+    /// Makes a request if there is room for it now, or a reason to refuse it.
+    pub(crate) fn try_request<T, E: From<Unavailable>>(
+        &self,
+        make: impl FnOnce(&mut Core) -> Result<T, E>,
+    ) -> Option<Result<T, E>> {
+        self.attempt(&is_open, &mut Some(make))
+    }
+
+    fn attempt<T, E: From<Unavailable>>(
+        &self,
+        fits: &impl Fn(&State) -> bool,
+        make: &mut Option<impl FnOnce(&mut Core) -> Result<T, E>>,
+    ) -> Option<Result<T, E>> {
+        let mut core = self.lock();
+        if let Some(reason) = core.closed() {
+            return Some(Err(Unavailable::Closed(reason).into()));
+        }
+        if !fits(&core.state) || core.out.pending() >= self.settings.send_buffer {
+            return None;
+        }
+        let result = make.take()?(&mut core);
+        drop(core);
+        self.wake();
+        Some(result)
+    }
+
     async fn request_when<T, E: From<Unavailable>>(
         &self,
         fits: impl Fn(&State) -> bool,
         make: impl FnOnce(&mut Core) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut make = Some(make);
-        let mut attempt = || -> Option<Result<T, E>> {
-            let mut core = self.lock();
-            if let Some(reason) = core.closed() {
-                return Some(Err(Unavailable::Closed(reason).into()));
-            }
-            if !fits(&core.state) || core.out.pending() >= self.settings.send_buffer {
-                return None;
-            }
-            let result = make.take()?(&mut core);
-            drop(core);
-            self.wake();
-            Some(result)
-        };
-        if let Some(result) = attempt() {
+        if let Some(result) = self.attempt(&fits, &mut make) {
             return result;
         }
         let wait = async {
@@ -151,7 +164,7 @@ impl Shared {
                 // Before the attempt, so that no change in between is missed.
                 let mut changed = pin!(self.changed.notified());
                 changed.as_mut().enable();
-                if let Some(result) = attempt() {
+                if let Some(result) = self.attempt(&fits, &mut make) {
                     return result;
                 }
                 changed.await;
@@ -161,6 +174,11 @@ impl Shared {
             .await
             .unwrap_or_else(|_| Err(Unavailable::Timeout.into()))
     }
+}
+
+/// Whether messages can be sent, or queued.
+fn is_open(state: &State) -> bool {
+    matches!(state, State::Connected | State::Waiting)
 }
 
 /// How far the connection is.
