@@ -209,6 +209,18 @@ pub(crate) async fn fill(addr: &str, count: usize) -> Outcome {
     Ok(())
 }
 
+/// Takes what is left in the queue.
+pub(crate) async fn drain(addr: &str) -> Outcome {
+    let client = ours(addr).await?;
+    let mut messages = client.subscribe(QUEUE).buffer(1024).await?;
+    while let Ok(Some(message)) =
+        tokio::time::timeout(Duration::from_secs(1), messages.next()).await
+    {
+        message?;
+    }
+    Ok(())
+}
+
 async fn ours(addr: &str) -> Result<stompbox::Client, stompbox::ConnectError> {
     stompbox::connect(&format!("stomp://{addr}")).await
 }
