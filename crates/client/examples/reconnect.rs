@@ -11,7 +11,9 @@ use stompbox::{ConnectOptions, Event, InFlight, Reconnect};
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let url = args.next().unwrap_or("stomp://localhost:61613".into());
+    let url = args
+        .next()
+        .unwrap_or_else(|| "stomp://localhost:61613".into());
     let count = args.next().map_or(Ok(usize::MAX), |count| count.parse())?;
     let policy = Reconnect::default()
         .shortest(Duration::from_millis(50))
@@ -28,7 +30,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             match event {
                 Event::Disconnected { reason } => eprintln!("lost: {reason}"),
                 Event::Reconnecting { attempt, wait, .. } => {
-                    eprintln!("attempt {attempt} in {wait:?}")
+                    eprintln!("attempt {attempt} in {wait:?}");
                 }
                 Event::Connected { server, .. } => eprintln!("connected to {server}"),
                 other => eprintln!("{other:?}"),
