@@ -49,6 +49,7 @@ mod request;
 mod runtime;
 mod send;
 mod shared;
+mod state;
 mod subscription;
 mod transaction;
 mod transport;

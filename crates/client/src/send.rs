@@ -14,7 +14,7 @@ use crate::{
     receipts::Outcome,
     runtime,
     runtime::BoxFuture,
-    shared::{Core, Outgoing},
+    state::{Core, Outgoing},
 };
 
 /// A message that is about to be sent: await it, or its [`receipt`](Self::receipt).
