@@ -23,6 +23,22 @@ pub(crate) fn javascript() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Builds the page whose front end is Rust, `examples/browser/dist`.
+pub(crate) fn rust_page() -> Result<(), Failure> {
+    add_wasm_target()?;
+    run(cargo()
+        .args(["build", "--package", "stompbox-example-browser"])
+        .args(["--target", WASM]))?;
+    let module = target()
+        .join(WASM)
+        .join("debug/stompbox_example_browser.wasm");
+    let mut bindgen = cargo();
+    bindgen.args(["run", "--package", "stompbox-bindgen", "--"]);
+    run(bindgen
+        .arg(module)
+        .arg(root().join("examples/browser/dist")))
+}
+
 /// Whether `dist` is newer than all that it is made of. The server embeds it: files that are written
 /// again without need would have the server built again too.
 fn is_built(folder: &Path, core: &Path) -> bool {

@@ -6,9 +6,10 @@ use crate::{
     tools::{Failure, cargo, npm, run, target},
 };
 
-const BROWSERS: [(&str, &str); 2] = [
+const BROWSERS: [(&str, &str); 3] = [
     ("the JavaScript library in Chromium", "npm"),
     ("the pages in Chromium", "web"),
+    ("the Rust client in Chromium", "examples/browser"),
 ];
 
 /// Everything. With `install`, what is missing is installed and nothing is skipped.
@@ -21,11 +22,14 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     );
     steps.run("Rust", || {
         // The comparison with peers is a benchmark, without tests of its own.
-        run(cargo().args(["test", "--workspace", "--exclude", "stompbox-bench-peers"]))
+        run(cargo().args(["test", "--workspace", "--exclude", "stompbox-bench-peers"]))?;
+        // What its default features leave out.
+        run(cargo().args(["test", "--package", "stompbox", "--all-features"]))
     });
     steps.run("build the command line", || {
         run(cargo().args(["build", "--package", "stompbox-cli"]))
     });
+    steps.run("build the page whose front end is Rust", build::rust_page);
     let program = target().join("debug/stompbox");
     steps.run("the JavaScript library in Node", || {
         run(npm("npm", &["test"]).env("STOMPBOX", &program))
