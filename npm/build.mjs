@@ -5,6 +5,7 @@ import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
 import binaryen from "binaryen";
 import { build } from "esbuild";
+import { toAscii } from "./ascii.mjs";
 
 const here = new URL("./", import.meta.url);
 const wasm =
@@ -29,13 +30,13 @@ async function core() {
   return small.length < original.length ? small : original;
 }
 
-const bytes = await core();
+const { text, rotation } = toAscii(await core());
 const inlined = {
   name: "core",
   setup(build) {
     build.onResolve({ filter: /^stompbox:core$/ }, () => ({ path: "core", namespace: "core" }));
     build.onLoad({ filter: /.*/, namespace: "core" }, () => ({
-      contents: `export default ${JSON.stringify(bytes.toString("base64"))};`,
+      contents: `export const text = ${JSON.stringify(text)}; export const rotation = ${rotation};`,
       loader: "js",
     }));
   },
