@@ -121,7 +121,8 @@ impl Head {
         loop {
             let line = at;
             let mut colon = usize::MAX;
-            let mut odd = false;
+            // What is to be looked at again: 1 in the name, 2 in the value.
+            let mut odd = 0;
             let mut hash = 0x811c_9dc5_u32;
             loop {
                 let Some(&octet) = window.get(at) else {
@@ -131,7 +132,7 @@ impl Head {
                     b'\n' => break,
                     0 => return Progress::Fault(Fault::NulInHead),
                     b':' if colon == usize::MAX => colon = at,
-                    b'\\' | b'\r' => odd = true,
+                    b'\\' | b'\r' => odd |= if colon == usize::MAX { 1 } else { 2 },
                     _ => {}
                 }
                 if colon == usize::MAX {
@@ -161,44 +162,31 @@ impl Head {
                 name = trim(window, name);
                 value = trim(window, value);
             }
-            let mut number = None;
-            if colon - line == name.1 - name.0 {
-                let text = window.get(name.0..name.1).unwrap_or_default();
-                // Before a repeated name is left out: two lengths must not differ.
-                if text == b"content-length" {
-                    let own = parse_length(window.get(value.0..value.1).unwrap_or_default());
-                    if own == UNSIZED || (length != UNSIZED && own != length) {
-                        return Progress::Fault(Fault::ContentLength);
-                    }
-                    length = own;
-                }
-                number = Some(names.number(text, hash));
-            } else if window.get(name.0..name.1) == Some(b"content-length") {
+            let text = window.get(name.0..name.1).unwrap_or_default();
+            if text == b"content-length" {
                 let own = parse_length(window.get(value.0..value.1).unwrap_or_default());
                 if own == UNSIZED || (length != UNSIZED && own != length) {
                     return Progress::Fault(Fault::ContentLength);
                 }
                 length = own;
             }
+            let mut number = NONE;
+            // Otherwise the hash is another's; names with blanks or escapes have no number.
+            if name == (line, colon) && odd & 1 == 0 {
+                number = names.number(text, hash);
+            }
             let mut flag = if any > 0x7f { Flag::READ } else { 0 };
-            if odd {
+            if odd != 0 {
                 let (Some(n), Some(v)) = (
                     unescape(window, name, escapes, dialect),
                     unescape(window, value, escapes, dialect),
                 ) else {
                     return Progress::Fault(Fault::Escape);
                 };
-                if n != name.1 {
-                    number = Some(Some(NONE));
-                }
                 name.1 = n;
                 value.1 = v;
                 flag = Flag::READ;
             }
-            // Of repeated headers the first counts.
-            let Some(number) = number.unwrap_or(Some(NONE)) else {
-                continue;
-            };
             let words = [
                 flag as usize | usize::from(number),
                 name.0,
@@ -212,7 +200,7 @@ impl Head {
             }
         }
         self.word(3, length as usize);
-        self.word(4, (place - FIXED) / WORDS);
+        self.word(4, lines);
         self.word(6, at);
         let mut units = at;
         if any > 0x7f {
@@ -292,6 +280,8 @@ fn unescape(
         *window.get_mut(to)? = octet;
         to += 1;
     }
+    // What was taken out was ASCII, and as such is still counted as units.
+    window.get_mut(to..end)?.fill(b' ');
     Some(to)
 }
 

@@ -9,7 +9,7 @@ const LONGEST: usize = 40;
 /// A name's number; it is the same for ever.
 pub(crate) type Number = u16;
 
-/// The number of a name that is not kept.
+/// In place of the number of a name that is not kept, or not seen for the first time in its head.
 pub(crate) const NONE: Number = 0xffff;
 
 #[derive(Clone, Copy, Debug)]
@@ -49,15 +49,14 @@ impl Names {
         self.head = self.head.wrapping_add(1);
     }
 
-    /// The number of a name with its hash; `None` if this head has had it already.
-    pub(crate) fn number(&mut self, name: &[u8], hash: u32) -> Option<Number> {
-        let mut at = hash as usize;
-        loop {
-            at %= PLACES;
-            let place = self.places.get_mut(at)?;
+    /// The number of a name with its hash; [`NONE`] also if this head has had it already, so that the
+    /// host looks whether it is a repeated one.
+    pub(crate) fn number(&mut self, name: &[u8], hash: u32) -> Number {
+        let mut at = hash as usize % PLACES;
+        while let Some(place) = self.places.get_mut(at) {
             if place.length == 0 {
                 if name.len() > LONGEST || name.is_empty() || self.count == KEPT {
-                    return Some(NONE);
+                    break;
                 }
                 for (octet, own) in name.iter().zip(&mut place.octets) {
                     *own = *octet;
@@ -67,13 +66,14 @@ impl Names {
             } else if usize::from(place.length) != name.len()
                 || place.octets.iter().zip(name).any(|(a, b)| a != b)
             {
-                at += 1;
+                at = (at + 1) % PLACES;
                 continue;
             } else if place.seen == self.head {
-                return None;
+                break;
             }
             place.seen = self.head;
-            return Some(at as Number);
+            return at as Number;
         }
+        NONE
     }
 }

@@ -2,12 +2,10 @@
 // bodies stay what they came as.
 
 import { Kind } from "./kind.js";
-import { bytesOf, textOf } from "./utf8.js";
+import { bytesOf, textOf, utf8Encoder } from "./utf8.js";
 import { open } from "./wasm.js";
 
-// Header texts of bytes: no other decoder may read them otherwise.
-const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-const encoder = new TextEncoder();
+let strict;
 
 /** The core's faults from 16 on, then those of bodies. */
 const FAULTS = [
@@ -150,7 +148,7 @@ export class Reader {
         if (endsInPair(part)) {
           part = part.slice(0, -1);
         }
-        const done = encoder.encodeInto(part, io);
+        const done = utf8Encoder().encodeInto(part, io);
         length = done.written;
       } else {
         const part = data.subarray(at, end);
@@ -250,6 +248,9 @@ export class Reader {
         return body;
       }
       this.left = length - bytesOf(parts).length;
+      if (this.left < 0) {
+        throw NO_NUL;
+      }
     }
     // A NUL within the body, or characters of more octets than one: count them.
     let to = at;
@@ -260,7 +261,7 @@ export class Reader {
       }
       const { io } = this.core;
       const room = this.left < io.length ? io.subarray(0, this.left) : io;
-      const { read, written } = encoder.encodeInto(part, room);
+      const { read, written } = utf8Encoder().encodeInto(part, room);
       if (!read) {
         throw NO_NUL;
       }
@@ -344,6 +345,7 @@ function endsInPair(text) {
 
 function decode(bytes) {
   try {
+    strict ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     return strict.decode(bytes);
   } catch {
     throw NOT_UTF8;

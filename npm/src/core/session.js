@@ -1,13 +1,12 @@
 // A session: frames to send, and the events of what came. Sockets and timers are its user's.
 
+import { Kind } from "./kind.js";
 import { Reader } from "./reader.js";
-import { bytesOf, textOf, utf8Length } from "./utf8.js";
+import { bytesOf, textOf, utf8Encoder, utf8Length } from "./utf8.js";
 
 export { Kind } from "./kind.js";
 export { readFrames } from "./reader.js";
 export { textOf } from "./utf8.js";
-
-const encoder = new TextEncoder();
 
 const clock = () => (typeof performance === "object" ? performance.now() : Date.now());
 
@@ -171,8 +170,10 @@ export class Session extends Reader {
 
   /** `"1.0"`, `"1.1"`, `"1.2"`, or undefined before CONNECTED and after an end. */
   version() {
-    const version = this.over ? 0 : this.core.version(this.id);
-    return version ? VERSIONS[version - 10] : undefined;
+    // The core knows it from the head on, whose frame may still be on its way.
+    return this.over || this.event?.kind === Kind.CONNECTED
+      ? undefined
+      : VERSIONS[this.core.version(this.id) - 10];
   }
 
   // What follows is not for users.
@@ -212,7 +213,7 @@ export class Session extends Reader {
   escape(text, isName) {
     if (/[\\\r\n:\0]/.test(text)) {
       const { core } = this;
-      const { read, written } = encoder.encodeInto(text, core.io);
+      const { read, written } = utf8Encoder().encodeInto(text, core.io);
       const length = read === text.length && core.escape(this.id, written, isName);
       length || refuse(`a header can't hold a NUL, or in this version a line end: ${JSON.stringify(text)}`);
       return textOf(core.io.subarray(0, length - 1));

@@ -1,13 +1,17 @@
-const encoder = new TextEncoder();
-// A body that begins with U+FEFF keeps it.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+// Made at the first use: nothing of the host's is touched at the import.
+
+let encoder;
+let decoder;
+
+export const utf8Encoder = () => (encoder ??= new TextEncoder());
+
+/** A text of bytes, whatever they are; one that begins with U+FEFF keeps it. */
+export const textOf = (bytes) =>
+  (decoder ??= new TextDecoder("utf-8", { ignoreBOM: true })).decode(bytes);
+
+/** A text's bytes. */
+export const bytesOf = (text) => utf8Encoder().encode(text);
 
 /** A text's length in UTF-8. */
 export const utf8Length = (text) =>
-  /[\x80-\uffff]/.test(text) ? encoder.encode(text).length : text.length;
-
-/** A text of bytes, whatever they are. */
-export const textOf = (bytes) => decoder.decode(bytes);
-
-/** A text's bytes. */
-export const bytesOf = (text) => encoder.encode(text);
+  /[\x80-\uffff]/.test(text) ? bytesOf(text).length : text.length;
