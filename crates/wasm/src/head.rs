@@ -124,23 +124,46 @@ impl Head {
             // What is to be looked at again: 1 in the name, 2 in the value.
             let mut odd = 0;
             let mut hash = 0x811c_9dc5_u32;
+            let mut octets = window.get(at..).unwrap_or_default().iter();
             loop {
-                let Some(&octet) = window.get(at) else {
+                let Some(&octet) = octets.next() else {
                     return Progress::More;
                 };
-                match octet {
-                    b'\n' => break,
-                    0 => return Progress::Fault(Fault::NulInHead),
-                    b':' if colon == usize::MAX => colon = at,
-                    b'\\' | b'\r' => odd |= if colon == usize::MAX { 1 } else { 2 },
-                    _ => {}
+                if octet <= b'\r' {
+                    match octet {
+                        b'\n' => break,
+                        0 => return Progress::Fault(Fault::NulInHead),
+                        b'\r' => odd |= 1,
+                        _ => {}
+                    }
+                } else if octet == b':' {
+                    colon = window.len() - octets.len() - 1;
+                    break;
+                } else if octet == b'\\' {
+                    odd |= 1;
                 }
-                if colon == usize::MAX {
-                    hash = (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
-                }
+                hash = (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
                 any |= octet;
-                at += 1;
             }
+            if colon != usize::MAX {
+                loop {
+                    let Some(&octet) = octets.next() else {
+                        return Progress::More;
+                    };
+                    any |= octet;
+                    if octet <= b'\r' {
+                        match octet {
+                            b'\n' => break,
+                            0 => return Progress::Fault(Fault::NulInHead),
+                            b'\r' => odd |= 2,
+                            _ => {}
+                        }
+                    } else if octet == b'\\' {
+                        odd |= 2;
+                    }
+                }
+            }
+            at = window.len() - octets.len() - 1;
             let mut end = at;
             at += 1;
             if strip_cr && end > line && window.get(end - 1) == Some(&b'\r') {

@@ -173,7 +173,12 @@ export class Reader {
     this.window = size + 24;
     // The host's text, if that is short: what is cut from a long one would keep all of it.
     const short = text && (words[3] < SMALL || data.length - this.at < SMALL);
-    const head = short ? data : textOf(io.subarray(0, size));
+    const head = short
+      ? data
+      : text
+        ? // Put together and cut, so that it is a text of its own.
+          ` ${data.slice(this.at, this.at + words[2])}`.slice(1)
+        : textOf(io.subarray(0, size));
     const base = short ? this.at : 0;
     const headers = {};
     const { names } = core;

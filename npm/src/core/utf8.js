@@ -14,4 +14,6 @@ export const bytesOf = (text) => utf8Encoder().encode(text);
 
 /** A text's length in UTF-8. */
 export const utf8Length = (text) =>
-  /[\x80-\uffff]/.test(text) ? bytesOf(text).length : text.length;
+  // Node's own counts faster than a search, which is the fastest in browsers.
+  globalThis.Buffer?.byteLength?.(text) ??
+  (/[\x80-\uffff]/.test(text) ? bytesOf(text).length : text.length);
