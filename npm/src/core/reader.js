@@ -2,7 +2,7 @@
 // bodies stay what they came as.
 
 import { Kind } from "./kind.js";
-import { bytesOf, textOf, utf8Encoder } from "./utf8.js";
+import { bytesOf, isHigh, textOf, utf8Encoder, write } from "./utf8.js";
 import { open } from "./wasm.js";
 
 let strict;
@@ -144,12 +144,7 @@ export class Reader {
       const end = at + this.window;
       let length;
       if (text) {
-        let part = data.slice(at, end);
-        if (endsInPair(part)) {
-          part = part.slice(0, -1);
-        }
-        const done = utf8Encoder().encodeInto(part, io);
-        length = done.written;
+        length = write(data, at, end, io);
       } else {
         const part = data.subarray(at, end);
         io.set(part);
@@ -208,15 +203,9 @@ export class Reader {
     return (this.event = event);
   }
 
-  /** Of the core's kinds some depend on what this session has asked for. */
-  kindOf(kind, headers) {
-    if (kind === Kind.MESSAGE && !this.subscriptions.has(headers.subscription)) {
-      // Without the header the user knows best which subscription it is.
-      return headers.subscription === undefined ? kind : Kind.UNKNOWN_MESSAGE;
-    }
-    return kind === Kind.RECEIPT && headers["receipt-id"] === this.farewell
-      ? Kind.DISCONNECTED
-      : kind;
+  /** What the kind is for those who know more than the core. */
+  kindOf(kind) {
+    return kind;
   }
 
   readBody() {
@@ -343,10 +332,7 @@ export function readFrames(data) {
 }
 
 /** Whether a text ends in the first half of a pair. */
-function endsInPair(text) {
-  const last = text.charCodeAt(text.length - 1);
-  return last >= 0xd800 && last < 0xdc00;
-}
+const endsInPair = (text) => isHigh(text.charCodeAt(text.length - 1));
 
 function decode(bytes) {
   try {

@@ -3,6 +3,7 @@
 
 import { readFile, readdir } from "node:fs/promises";
 import { createServer } from "node:http";
+import { WebSocketServer } from "ws";
 import { startServer } from "../server.mjs";
 
 const files = { "/dist/": "../../dist/", "/suite/": "./suite/", "/bench/": "../../bench/" };
@@ -11,6 +12,12 @@ const TYPES = { js: "text/javascript", mjs: "text/javascript", cjs: "text/javasc
 
 /** The strictest policy under which the csp build has to work: no WebAssembly, no inline scripts. */
 const STRICT = "default-src 'none'; script-src 'self'; worker-src 'self'; connect-src *";
+
+/** Isolated from other sites, a page has a clock that tells microseconds. */
+const ISOLATED = {
+  "cross-origin-opener-policy": "same-origin",
+  "cross-origin-embedder-policy": "require-corp",
+};
 
 const html = (script) => `<!doctype html><meta charset="utf-8"><script type="module" src="${script}"></script>`;
 
@@ -32,6 +39,15 @@ export async function serve() {
       const names = await readdir(new URL("suite/", import.meta.url));
       return JSON.stringify(names.filter((name) => name.endsWith(".suite.mjs")));
     },
+    // For benches: a socket that sends a text as often as it is told.
+    "/flood": (text) => {
+      sockets.on("connection", (socket) => {
+        socket.on("message", (count) => {
+          for (let left = Number(String(count)); left > 0; left--) socket.send(text);
+        });
+      });
+      return `ws://127.0.0.1:${server.address().port}/`;
+    },
     "/report": (body) => {
       report(JSON.parse(body));
       return "";
@@ -45,7 +61,7 @@ export async function serve() {
       let body = "";
       for await (const chunk of request) body += chunk;
       if (pathname === "/") return send("text/html", html("/suite/page.mjs"));
-      if (pathname === "/bench") return send("text/html", html("/bench/page.mjs"));
+      if (pathname === "/bench") return send("text/html", html("/bench/page.mjs"), ISOLATED);
       if (pathname === "/strict") {
         const policy = { "content-security-policy": STRICT };
         return send("text/html", html("/suite/strict.mjs"), policy);
@@ -60,11 +76,13 @@ export async function serve() {
       return response.writeHead(error.code === "ENOENT" ? 404 : 500).end(String(error));
     }
   });
+  const sockets = new WebSocketServer({ server, perMessageDeflate: false });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     url: `http://127.0.0.1:${server.address().port}/`,
     results,
     async stop() {
+      for (const socket of sockets.clients) socket.terminate();
       server.closeAllConnections();
       server.close();
       await broker.stop();
