@@ -34,7 +34,7 @@ const NO_NUMBER = 0xffff;
 /** In place of a content-length. */
 const UNSIZED = 0xffffffff;
 
-/** A body in bytes that is shorter is copied, so that it does not keep all that came with it. */
+/** A body in bytes that is shorter is copied if much came with it, which it would keep. */
 const SMALL = 4096;
 
 const isText = (data) => typeof data === "string";
@@ -301,7 +301,7 @@ export class Reader {
     if (parts.length) {
       return concat([...parts, body]);
     }
-    return body.length < SMALL ? body.slice() : body;
+    return body.length < SMALL && data.length > 4 * SMALL ? body.slice() : body;
   }
 
   /** The text that there is of a body becomes bytes. */
