@@ -13,10 +13,10 @@ const FAULTS = [
   "a NUL in a head",
   "a header line without name or colon",
   "more than 512 headers",
-  "a head that is too long",
+  "a head of more than 128 KiB, or in its first frame 32 KiB",
   "an undefined escape or a CR in a header",
   "a content-length that is no number, or another than before",
-  "a body beyond the limit",
+  "a body of more than 256 MiB, or in its first frame 32 KiB",
   "a frame that can't come now",
   "a version that was not offered",
   "a RECEIPT without receipt-id",
@@ -75,6 +75,10 @@ export class Reader {
 
   /** Takes text, an ArrayBuffer or any view. */
   feed(data) {
+    if (this.over) {
+      // Nobody will read it.
+      return;
+    }
     let rest = isText(this.data) ? this.data.slice(this.at) : this.data.subarray(this.at);
     this.at = 0;
     if (!isText(data)) {
