@@ -13,6 +13,10 @@ const here = new URL("./", import.meta.url);
 const inSource = (name) => new URL(`src/entrypoints/${name}`, here).pathname;
 const inDist = (name) => new URL(`dist/${name}`, here).pathname;
 
+/** What can be imported beside the root: each has src/entrypoints/NAME.js and types/NAME.d.{mts,cts}. */
+const ENTRIES = ["classic", "core"];
+const entryFiles = ENTRIES.map((name) => `${name}.js`);
+
 const parts = await core();
 const common = (isScript) => ({
   bundle: true,
@@ -71,21 +75,20 @@ async function script(options, to) {
 await rm(inDist(""), { recursive: true, force: true });
 await mkdir(inDist(""));
 await Promise.all([
-  modules(WASM, ["browser.js", "classic.js", "core.js"], "esm"),
+  modules(WASM, ["browser.js", ...entryFiles], "esm"),
   // In one file, for pages without a bundler.
   build({ ...WASM, entryPoints: [inSource("browser.js")], format: "esm", outfile: inDist("stompbox.mjs") }),
-  modules({ ...WASM, ...NODE }, ["node.js", "classic.js", "core.js"], "node"),
-  modules(SCRIPT, ["browser.js"], "csp"),
+  modules({ ...WASM, ...NODE }, ["node.js", ...entryFiles], "node"),
+  modules(SCRIPT, ["browser.js", ...entryFiles], "csp"),
   commonJs(WASM, "browser-cjs.cjs", "stompbox.browser.cjs"),
   commonJs({ ...WASM, ...NODE }, "node-cjs.cjs", "stompbox.cjs"),
-  commonJs(WASM, "classic.js", "classic.cjs"),
-  commonJs(WASM, "core.js", "core.cjs"),
+  ...ENTRIES.map((name) => commonJs(WASM, `${name}.js`, `${name}.cjs`)),
   commonJs(SCRIPT, "browser-cjs.cjs", "csp.cjs"),
   script(WASM, "stomp.js"),
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too.
   writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
-  ...["stompbox", "classic", "core"].flatMap((name) =>
+  ...["stompbox", ...ENTRIES].flatMap((name) =>
     ["mts", "cts"].map((kind) =>
       cp(new URL(`types/${name}.d.${kind}`, here), new URL(`dist/${name}.d.${kind}`, here)),
     ),
