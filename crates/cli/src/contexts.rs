@@ -66,7 +66,7 @@ impl Contexts {
     pub(crate) fn save(&self) -> Result<(), String> {
         let path = Self::path()?;
         let wrong = |error: std::io::Error| format!("can't write {}: {error}", path.display());
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = path.parent().unwrap_or_else(|| Path::new("."));
         fs::create_dir_all(folder).map_err(wrong)?;
         let text = toml::to_string(self).map_err(|error| error.to_string())?;
         let new = path.with_extension("toml.new");

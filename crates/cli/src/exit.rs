@@ -25,14 +25,14 @@ pub(crate) struct Exit {
 }
 
 impl Exit {
-    pub(crate) fn new(code: u8, text: impl Into<String>) -> Failure {
+    pub(crate) fn failure(code: u8, text: impl Into<String>) -> Failure {
         let text = text.into();
         Box::new(Self { code, text })
     }
 
     /// Ctrl-C.
     pub(crate) fn interrupted() -> Failure {
-        Self::new(INTERRUPTED, "")
+        Self::failure(INTERRUPTED, "")
     }
 }
 

@@ -162,7 +162,8 @@ fn pieces(format: &str) -> Result<Vec<Piece>, Failure> {
                     Some('t') => text.push('\t'),
                     Some('\\') => text.push('\\'),
                     other => {
-                        let other = other.map_or("nothing".to_owned(), |c| format!("{c:?}"));
+                        let other =
+                            other.map_or_else(|| "nothing".to_owned(), |c| format!("{c:?}"));
                         return Err(
                             format!("--format: after \\ comes n, t or \\, not {other}").into()
                         );
@@ -196,7 +197,7 @@ fn pieces(format: &str) -> Result<Vec<Piece>, Failure> {
                     Piece::Header(name.to_owned())
                 }
                 other => {
-                    let other = other.map_or("nothing".to_owned(), |c| format!("{c:?}"));
+                    let other = other.map_or_else(|| "nothing".to_owned(), |c| format!("{c:?}"));
                     return Err(format!(
                         "--format: after % comes d, b, s, I, t, n, H{{NAME}} or %, not {other}"
                     )

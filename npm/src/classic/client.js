@@ -15,17 +15,6 @@ const OPEN = 1;
 const shown = (text) =>
   /^(CONNECT|STOMP)\n/.test(text) ? text.replace(/(\npasscode:)[^\n]*/g, "$1********") : text;
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The text of bytes, or undefined where they are none. */
-function textIfUtf8(bytes) {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
 const isBeat = (data) => data === "\n" || (data.byteLength === 1 && textOf(data) === "\n");
 
 const ignore = () => {};
@@ -262,11 +251,11 @@ export class Client {
         this.say(">>> PING");
         continue;
       }
-      const text = textIfUtf8(frame);
-      this.say(() => `>>> ${shown(text ?? textOf(frame))}`);
+      const isText = typeof frame === "string";
+      this.say(() => `>>> ${shown(isText ? frame : textOf(frame))}`);
       const size = this.maxWebSocketFrameSize;
-      const pieces = text === undefined ? splitBytes(frame, size) : splitText(text, size);
-      let remaining = (text ?? frame).length;
+      const pieces = isText ? splitText(frame, size) : splitBytes(frame, size);
+      let remaining = frame.length;
       for (const piece of pieces) {
         this.ws.send(piece);
         remaining -= piece.length;
@@ -303,7 +292,7 @@ export class Client {
       this.ws.close();
       return;
     }
-    const frame = Frame.received(event.command, event.headers, event.bytes);
+    const frame = Frame.received(event);
     switch (event.kind) {
       case Kind.CONNECTED:
         this.say(`connected to server ${frame.headers.server}`);

@@ -44,9 +44,9 @@ pub(crate) enum Command {
     Selector(SelectorVerb),
     Passwd(Passwd),
     #[command(subcommand)]
-    Config(ConfigCommand),
+    Config(Box<ConfigCommand>),
     #[command(subcommand)]
-    Acl(AclCommand),
+    Acl(Box<AclCommand>),
     Store(StoreArgs),
     Completion(Completion),
 }

@@ -27,7 +27,7 @@ pub(crate) async fn run(args: Browse) -> Result<(), Failure> {
         };
         let text =
             format!("{server} is not known to let queues be browsed: it could take the messages");
-        return Err(Exit::new(USAGE, text));
+        return Err(Exit::failure(USAGE, text));
     }
     let mut subscribe = client
         .subscribe(&args.destination)
@@ -55,7 +55,7 @@ pub(crate) async fn run(args: Browse) -> Result<(), Failure> {
     drop(messages);
     client.disconnect().await?;
     match seen {
-        0 => Err(Exit::new(NOTHING, "there is no message")),
+        0 => Err(Exit::failure(NOTHING, "there is no message")),
         _ => Ok(()),
     }
 }

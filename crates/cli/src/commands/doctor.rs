@@ -55,9 +55,9 @@ pub(crate) async fn run(args: Doctor) -> Result<(), Failure> {
         }
     }
     match (last, findings.failures) {
-        (Some(error), _) => Err(Exit::new(code_of(&*error), "")),
+        (Some(error), _) => Err(Exit::failure(code_of(&*error), "")),
         (None, 0) => Ok(()),
-        (None, count) => Err(Exit::new(1, format!("{count} findings"))),
+        (None, count) => Err(Exit::failure(1, format!("{count} findings"))),
     }
 }
 
@@ -166,7 +166,7 @@ async fn way(place: &Place, args: &Connect, findings: &mut Findings) -> Result<(
     let addresses: Vec<_> = lookup_host((place.host.as_str(), place.port))
         .await
         .map_err(|error| {
-            Exit::new(
+            Exit::failure(
                 NO_CONNECTION,
                 format!("{:?} has no address: {error}", place.host),
             )
@@ -185,13 +185,13 @@ async fn way(place: &Place, args: &Connect, findings: &mut Findings) -> Result<(
     let stream = match stream {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            return Err(Exit::new(
+            return Err(Exit::failure(
                 NO_CONNECTION,
                 format!("can't connect to {address}: {error}"),
             ));
         }
         Err(_) => {
-            return Err(Exit::new(
+            return Err(Exit::failure(
                 NO_CONNECTION,
                 format!("{address} does not answer in time"),
             ));

@@ -42,7 +42,7 @@ pub(crate) fn run(verb: SelectorVerb) -> Result<(), Failure> {
             };
             writeln!(out, "{word}")?;
             if truth != Truth::True {
-                return Err(Exit::new(NOTHING, ""));
+                return Err(Exit::failure(NOTHING, ""));
             }
         }
     }
@@ -59,7 +59,7 @@ fn compile(text: &str) -> Result<std::sync::Arc<Selector>, Failure> {
             if let Some(hint) = error.hint() {
                 shown.push_str(&format!("\n  {hint}"));
             }
-            Err(Exit::new(USAGE, shown))
+            Err(Exit::failure(USAGE, shown))
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) async fn run(args: Subscribe) -> Result<(), Failure> {
         }
         let next = tokio::select! {
             next = messages.next() => next,
-            () = silence(args.wait) => return Err(Exit::new(TIMEOUT, "no message came in time")),
+            () = silence(args.wait) => return Err(Exit::failure(TIMEOUT, "no message came in time")),
             _ = tokio::signal::ctrl_c() => return Err(Exit::interrupted()),
         };
         let Some(message) = next else {

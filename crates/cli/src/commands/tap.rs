@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Tap) -> Result<(), Failure> {
     let target = args
         .target
         .strip_prefix("stomp://")
-        .or(args.target.strip_prefix("tcp://"));
+        .or_else(|| args.target.strip_prefix("tcp://"));
     let target: Arc<str> = target.unwrap_or(&args.target).into();
     let listener = TcpListener::bind(args.listen)
         .await
@@ -97,10 +97,7 @@ async fn pass(
     let limits = Limits::default().with_body(1 << 30);
     let mut decoder = Some(Decoder::new(limits));
     let mut buffer = vec![0; 64 << 10];
-    loop {
-        let Ok(length @ 1..) = from.read(&mut buffer).await else {
-            break;
-        };
+    while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let mut bytes = &buffer[..length];
         if shown.heart_beats && bytes.iter().all(|octet| matches!(octet, b'\n' | b'\r')) {
             note(shown.number, side, "heart-beat");

@@ -94,9 +94,9 @@ pub(super) async fn transfer(run: &Arc<Run>) -> Result<Outcome, Failure> {
     }
     let begun = Instant::now();
     let mut sending = JoinSet::new();
-    for producer in 0..producers {
+    for (producer, window) in windows.iter().enumerate() {
         let client = client(run).await?;
-        let window = Arc::clone(&windows[producer]);
+        let window = Arc::clone(window);
         let counts = consumers > 0;
         sending.spawn(send(
             Arc::clone(run),

@@ -111,7 +111,7 @@ pub(crate) async fn run(args: Bench) -> Result<(), Failure> {
     report::print(&run.args, &outcome)?;
     let checks = &outcome.checks;
     if checks.lost + checks.duplicate + checks.disorder > 0 {
-        return Err(Exit::new(
+        return Err(Exit::failure(
             SERVER_ERROR,
             "messages were lost, doubled or out of order",
         ));

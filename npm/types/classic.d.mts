@@ -1,0 +1,2 @@
+export * from "./stompbox.mjs";
+export { default } from "./stompbox.mjs";
