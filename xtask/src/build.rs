@@ -22,7 +22,6 @@ pub(crate) fn javascript() -> Result<(), Failure> {
     Ok(())
 }
 
-<<<<<<< HEAD
 /// Builds the page whose front end is Rust, `examples/browser/dist`.
 pub(crate) fn rust_page() -> Result<(), Failure> {
     add_wasm_target()?;
@@ -37,7 +36,8 @@ pub(crate) fn rust_page() -> Result<(), Failure> {
     run(bindgen
         .arg(module)
         .arg(root().join("examples/browser/dist")))
-=======
+}
+
 /// Builds the library anew, which prints the sizes of its files and fails where one has grown.
 pub(crate) fn sizes() -> Result<(), Failure> {
     let core = core()?;
@@ -53,7 +53,6 @@ fn core() -> Result<PathBuf, Failure> {
         .args(["build", "--package", "stompbox-wasm", "--profile", "wasm"])
         .args(["--target", WASM]))?;
     Ok(target().join(WASM).join("wasm/stompbox_wasm.wasm"))
->>>>>>> jscore
 }
 
 /// Whether `dist` is newer than all that it is made of. The server embeds it: files that are written
