@@ -57,24 +57,27 @@ const script = (options, to) =>
 await rm(inDist(""), { recursive: true, force: true });
 await mkdir(inDist(""));
 await Promise.all([
-  modules(WASM, ["browser.js", "classic.js", "core.js"], "esm"),
+  modules(WASM, ["browser.js", "classic.js", "client.js", "core.js"], "esm"),
   // In one file, for pages without a bundler.
   build({ ...WASM, entryPoints: [inSource("browser.js")], format: "esm", outfile: inDist("stompbox.mjs") }),
-  modules({ ...WASM, ...NODE }, ["node.js", "classic.js", "core.js"], "node"),
+  modules({ ...WASM, ...NODE }, ["node.js", "classic.js", "client.js", "core.js"], "node"),
   modules(SCRIPT, ["browser.js"], "csp"),
   commonJs(WASM, "browser-cjs.cjs", "stompbox.browser.cjs"),
   commonJs({ ...WASM, ...NODE }, "node-cjs.cjs", "stompbox.cjs"),
   commonJs(WASM, "classic.js", "classic.cjs"),
+  commonJs(WASM, "client.js", "client.cjs"),
   commonJs(WASM, "core.js", "core.cjs"),
   commonJs(SCRIPT, "browser-cjs.cjs", "csp.cjs"),
   script(WASM, "stomp.js"),
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too.
   writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
-  ...["stompbox", "classic", "core"].flatMap((name) =>
-    ["mts", "cts"].map((kind) =>
-      cp(new URL(`types/${name}.d.${kind}`, here), new URL(`dist/${name}.d.${kind}`, here)),
-    ),
+  ...["stompbox", "classic", "client", "core"].flatMap((name) =>
+    ["mts", "cts"].map((kind) => {
+      // These are the same for both kinds of module.
+      const from = ["classic", "client"].includes(name) ? "mts" : kind;
+      return cp(new URL(`types/${name}.d.${from}`, here), new URL(`dist/${name}.d.${kind}`, here));
+    }),
   ),
   // A tarball has its own.
   ...["MIT", "APACHE"].map((name) =>
@@ -97,5 +100,6 @@ await checkSizes({
   "stomp.min.js": await readFile(inDist("stomp.min.js")),
   "stomp.csp.min.js": await readFile(inDist("stomp.csp.min.js")),
   "stompbox (browsers, minified)": await minified(WASM, "browser.js"),
+  "stompbox/client (minified)": await minified(WASM, "client.js"),
   "stompbox/core (minified)": await minified(WASM, "core.js"),
 });

@@ -36,7 +36,7 @@ export class Connection {
    * `options`, each read when it is needed, so getters do: `versions` as `1.2,1.1`; `headers` of
    * CONNECT; `outgoing`, `incoming` heart-beats in ms; `tolerance` in percent of the agreed interval
    * (200); `every(ms, callback)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
-   * and again for the close; `split`, the most characters in a piece; `binary`: all goes out as bytes;
+   * and again for the close; `split`, the most characters in a piece; `whole`: bytes are not split; `binary`: all goes out as bytes;
    * `text`: nothing does (SockJS); `addNull`: the host chops the NUL off (React Native); `raw`: debug
    * lines show whole frames; `linger`: a silent peer's socket is closed, not discarded.
    *
@@ -54,8 +54,13 @@ export class Connection {
     this.ticks = [];
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.receive(data);
-    // `ws` of Node throws if nobody listens.
-    socket.onerror ??= (event) => this.call("error", event);
+    const failed = (event) => this.call("error", event);
+    if (on.error) {
+      socket.onerror = failed;
+    } else {
+      // A program's own stays; and `ws` of Node throws if nobody listens.
+      socket.onerror ??= ignore;
+    }
     socket.onclose = (event) => this.closed(event);
     const opened = () => this.isOver || this.session || this.opened();
     if (socket.readyState === OPEN) {
@@ -91,7 +96,7 @@ export class Connection {
     if (!this.isOver) {
       this.stop();
       this.wait(() => this.discard());
-      this.socket.onopen = ignore;
+      this.socket.onopen = this.socket.onmessage = ignore;
       this.socket.close();
     }
   }
@@ -147,13 +152,12 @@ export class Connection {
         return `>>> ${isBeat ? "PING" : options.raw ? text : text.slice(0, text.indexOf("\n\n") + 2)}`;
       });
       let remaining = frame.length;
-      for (const piece of split(frame, options.split)) {
+      const isText = typeof frame === "string";
+      const size = (isText || !options.whole) && !isBeat && options.split;
+      for (const piece of split(frame, size)) {
         remaining -= piece.length;
-        const isText = typeof piece === "string";
         socket.send(options.binary && isText ? bytesOf(piece) : options.text && !isText ? textOf(piece) : piece);
-        if (piece.length < frame.length) {
-          this.call("piece", piece.length, remaining);
-        }
+        size && this.call("piece", piece.length, remaining);
       }
     }
   }
