@@ -368,6 +368,22 @@ describe("receiving", () => {
     assert.equal(lines.at(-1), "ACK not sent: the message has no ack header");
   });
 
+  it("does not answer a message on another connection than its own", async () => {
+    const { client, sockets, lines } = await connected();
+    let message;
+    client.subscribe("/a", (each) => (message = each), { ack: "client" });
+    sockets[0].get("MESSAGE\nsubscription:sub-0\nmessage-id:7\nack:7\ndestination:/a\n\n\0");
+    await client.deactivate({ force: true });
+    client.activate();
+    await settle();
+    sockets[1].open();
+    sockets[1].get("CONNECTED\nversion:1.2\n\n\0");
+    message.ack();
+    assert.equal(lines.at(-1), "ACK not sent: its connection has ended");
+    assert.equal(sockets[1].sent.length, 1);
+    await client.deactivate({ force: true });
+  });
+
   it("tells of a bad content-length instead of waiting for ever", async () => {
     for (const length of ["abc", "-1", ""]) {
       const errors = [];

@@ -387,11 +387,14 @@ export class Client {
     const id = subscription ?? (subscriptions.size === 1 ? [...subscriptions.keys()][0] : undefined);
     const isLatest = this.connectedVersion === Versions.V1_2;
     const target = isLatest ? ack : messageId;
+    const connection = this._connection;
     const answer = (name) => (headers) => {
-      if (target === undefined) {
-        this._say(
-          () => `${name.toUpperCase()} not sent: the message has no ${isLatest ? "ack" : "message-id"} header`,
-        );
+      const why =
+        target === undefined
+          ? `the message has no ${isLatest ? "ack" : "message-id"} header`
+          : (connection !== this._connection || !this.connected) && "its connection has ended";
+      if (why) {
+        this._say(() => `${name.toUpperCase()} not sent: ${why}`);
       } else {
         this[name](target, id, headers);
       }
