@@ -152,11 +152,11 @@ describe("a session reads", () => {
       ["MESSAGE\nabc\n", /header line/],
       ["MESSAGE\n:abc\n", /header line/],
       [`MESSAGE\n${"a:b\n".repeat(513)}`, /512/],
-      [`MESSAGE\na:${"b".repeat(140_000)}`, /too long/],
+      [`MESSAGE\na:${"b".repeat(140_000)}`, /head of more than 128 KiB/],
       ["MESSAGE\na:\\q\n\n", /escape/],
       ["MESSAGE\ncontent-length:1x\n\n", /content-length/],
       ["MESSAGE\ncontent-length:1\ncontent-length:2\n\n", /content-length/],
-      [`MESSAGE\ncontent-length:${(256 << 20) + 1}\n\n`, /body beyond/],
+      [`MESSAGE\ncontent-length:${(256 << 20) + 1}\n\n`, /body of more than 256 MiB/],
       ["CONNECTED\n\n", /can't come now/],
       ["SEND\n\n\0", /can't come now/],
       ["RECEIPT\n\n\0", /receipt-id/],
@@ -173,6 +173,7 @@ describe("a session reads", () => {
         assert.equal(session.version(), undefined);
         session.feed("MESSAGE\n\n\0");
         assert.equal(session.next(), undefined);
+        assert.equal(session.data, "", "nothing is kept");
         assert.throws(() => session.send("/a", {}, "", true), /not connected/);
         session.close();
       }
