@@ -37,7 +37,7 @@ export class Connection {
    * CONNECT; `outgoing`, `incoming` heart-beats in ms; `tolerance` in percent of the agreed interval
    * (200); `every(ms, callback)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
    * and again for the close; `split`, the most characters in a piece; `binary`: all goes out as bytes;
-   * `text`: nothing does (SockJS); `addNull`: the host chops the NUL off (React Native); `raw`: debug
+   * `text`: nothing does (as SockJS, which is known); `addNull`: the host chops the NUL off (React Native); `raw`: debug
    * lines show whole frames; `linger`: a silent peer's socket is closed, not discarded.
    *
    * `on`: callbacks, isolated from each other: `opened()`; `data(data)` as it came; `frame(event)`,
@@ -146,11 +146,14 @@ export class Connection {
         const text = hidden(asText(frame));
         return `>>> ${isBeat ? "PING" : options.raw ? text : text.slice(0, text.indexOf("\n\n") + 2)}`;
       });
+      if (typeof frame !== "string" && (options.text ?? "_transportsWhitelist" in socket)) {
+        // SockJS carries text only; what is none must not be sent in part.
+        frame = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(frame);
+      }
       let remaining = frame.length;
       for (const piece of split(frame, options.split)) {
         remaining -= piece.length;
-        const isText = typeof piece === "string";
-        socket.send(options.binary && isText ? bytesOf(piece) : options.text && !isText ? textOf(piece) : piece);
+        socket.send(options.binary && typeof piece === "string" ? bytesOf(piece) : piece);
         if (piece.length < frame.length) {
           this.call("piece", piece.length, remaining);
         }

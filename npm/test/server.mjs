@@ -14,10 +14,12 @@ export const program = process.env.STOMPBOX ?? built.find((path) => existsSync(p
 /** Why tests that need the broker are skipped, or false. */
 export const skip = program ? false : "no stompbox binary: cargo build -p stompbox-cli";
 
+/** `options`: of `stompbox serve`, also other addresses than free ones on loopback. */
 export async function startServer(...options) {
+  const address = (name) => (options.includes(name) ? [] : [name, "127.0.0.1:0"]);
   const child = spawn(
     program,
-    ["serve", "--stomp", "127.0.0.1:0", "--http", "127.0.0.1:0", ...options],
+    ["serve", ...address("--stomp"), ...address("--http"), ...options],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const urls = {};

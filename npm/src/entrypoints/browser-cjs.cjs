@@ -1,5 +1,6 @@
 // CommonJS for bundlers: `require("stompbox")` is the Stomp object.
 const { Stomp } = require("../classic/stomp.js");
+const { connect, StompError } = require("../connect/connect.js");
 
-Stomp.Stomp = Stomp;
+Object.assign(Stomp, { Stomp, connect, StompError });
 module.exports = Stomp;

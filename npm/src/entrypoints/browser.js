@@ -1,5 +1,6 @@
 // ES module for browsers, bundlers and module workers.
 import { Stomp } from "../classic/stomp.js";
 
+export { connect, StompError } from "../connect/connect.js";
 export { Stomp };
 export default Stomp;

@@ -6,5 +6,6 @@ import { addNodeTransports } from "../transports/node.js";
 
 addNodeTransports(Stomp, net, createRequire(import.meta.url));
 
+export { connect, StompError } from "../connect/connect.js";
 export { Stomp };
 export default Stomp;
