@@ -311,7 +311,9 @@ describe("a server that is killed and started again", { skip }, () => {
     const client = await connect(server.ws, { ...OPTIONS, attempts: 3 });
     let failures = 0;
     client.on("failed", () => failures++);
+    const lost = event(client, "lost");
     await server.kill();
+    await lost;
     const queued = client.publish("/queue/a", "");
     assert.equal((await client.closed).code, "lost");
     await assert.rejects(queued, isCode("lost"));

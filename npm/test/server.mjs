@@ -23,12 +23,15 @@ export async function startServer(...options) {
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const urls = {};
+  // A page by HTTP, and one by HTTPS where that was asked for.
+  let pages = options.includes("--https") ? 2 : 1;
   for await (const line of createInterface({ input: child.stdout })) {
     const [, url] = line.match(/(\S+:\/\/\S+)/) ?? [];
-    if (line.startsWith("STOMP")) urls.stomp = new URL(url.replace("stomp:", "http:"));
-    if (line.startsWith("WebSocket")) urls.ws = url;
-    if (line.startsWith("Pages")) urls.http = url;
-    if (line.startsWith("Chat")) break;
+    const isSecure = /^(stomp\+tls|wss|https):/.test(url);
+    if (line.startsWith("STOMP")) urls[isSecure ? "tls" : "stomp"] = new URL(url.replace(/^[^:]+/, "http"));
+    if (line.startsWith("WebSocket")) urls[isSecure ? "wss" : "ws"] = url;
+    if (line.startsWith("Pages")) urls[isSecure ? "https" : "http"] = isSecure ? new URL(url) : url;
+    if (line.startsWith("Chat") && --pages === 0) break;
   }
   const ended = new Promise((resolve) => child.once("exit", resolve));
   return {
