@@ -71,6 +71,7 @@ await Promise.all([
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too.
   writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
+  cp(new URL("types/connect.d.mts", here), new URL("dist/connect.d.mts", here)),
   ...["stompbox", "classic", "core"].flatMap((name) =>
     ["mts", "cts"].map((kind) =>
       cp(new URL(`types/${name}.d.${kind}`, here), new URL(`dist/${name}.d.${kind}`, here)),
