@@ -86,10 +86,10 @@ await Promise.all([
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too.
   writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
-  ...["stompbox", "classic", "client", "core"].flatMap((name) =>
+  ...["stompbox", "classic", "client", "connect", "core"].flatMap((name) =>
     ["mts", "cts"].map((kind) => {
       // These are the same for both kinds of module.
-      const from = ["classic", "client"].includes(name) ? "mts" : kind;
+      const from = ["classic", "client", "connect"].includes(name) ? "mts" : kind;
       return cp(new URL(`types/${name}.d.${from}`, here), new URL(`dist/${name}.d.${kind}`, here));
     }),
   ),

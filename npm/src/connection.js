@@ -36,8 +36,9 @@ export class Connection {
    * `options`, each read when it is needed, so getters do: `versions` as `1.2,1.1`; `headers` of
    * CONNECT; `outgoing`, `incoming` heart-beats in ms; `tolerance` in percent of the agreed interval
    * (200); `every(ms, callback)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
-   * and again for the close; `split`, the most characters in a piece; `whole`: bytes are not split; `binary`: all goes out as bytes;
-   * `text`: nothing does (SockJS); `addNull`: the host chops the NUL off (React Native); `raw`: debug
+   * and again for the close; `split`, the most characters in a piece; `whole`: bytes are not split;
+   * `binary`: all goes out as bytes; `text`: nothing does (as SockJS, which is known); `addNull`: the
+   * host chops the NUL off (React Native); `raw`: debug
    * lines show whole frames; `linger`: a silent peer's socket is closed, not discarded.
    *
    * `on`: callbacks, isolated from each other: `opened()`; `data(data)` as it came; `frame(event)`,
@@ -151,12 +152,16 @@ export class Connection {
         const text = hidden(asText(frame));
         return `>>> ${isBeat ? "PING" : options.raw ? text : text.slice(0, text.indexOf("\n\n") + 2)}`;
       });
+      if (typeof frame !== "string" && (options.text ?? "_transportsWhitelist" in socket)) {
+        // SockJS carries text only; what is none must not be sent in part.
+        frame = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(frame);
+      }
       let remaining = frame.length;
       const isText = typeof frame === "string";
       const size = (isText || !options.whole) && !isBeat && options.split;
       for (const piece of split(frame, size)) {
         remaining -= piece.length;
-        socket.send(options.binary && isText ? bytesOf(piece) : options.text && !isText ? textOf(piece) : piece);
+        socket.send(options.binary && isText ? bytesOf(piece) : piece);
         size && this.call("piece", piece.length, remaining);
       }
     }
@@ -215,6 +220,8 @@ export class Connection {
     if (incoming) {
       this.say(() => `check PONG every ${incoming}ms`);
       let last = now();
+      // What has come is heard now: see there.
+      this.session.isSilent();
       let isPardoned = false;
       tick(incoming, () => {
         const late = now() - last > 1.5 * incoming;

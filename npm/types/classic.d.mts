@@ -94,10 +94,12 @@ export interface StompStatic {
   WebSocketClass?: any;
   client(url: string, protocols?: string | string[]): Client;
   over(ws: WebSocketLike | (() => WebSocketLike)): Client;
-  /** In Node. */
-  overTCP(host: string, port: number): Client;
-  /** In Node. */
-  overWS(url: string, protocols?: string | string[]): Client;
+  /** In Node. `tls`: true, or options of `tls.connect`; others: of `net.connect`. */
+  overTCP(host: string, port: number, options?: { tls?: boolean | object }): Client;
+  /** In Node: the same by an object, `{ path }` for a Unix socket. */
+  overTCP(to: { host?: string; port?: number; path?: string; tls?: boolean | object }): Client;
+  /** In Node. `options`: of `ws`, as `{ headers }`. */
+  overWS(url: string, protocols?: string | string[], options?: object): Client;
   setInterval(interval: number, callback: () => any): any;
   clearInterval(id: any): void;
 }

@@ -1,4 +1,5 @@
 import classic = require("./classic.cjs");
+import own = require("./connect.cjs");
 import today = require("./client.cjs");
 
 /** The Stomp object of stomp.js, with everything else on it. */
@@ -35,6 +36,24 @@ declare namespace Stomp {
   export import FrameImpl = today.FrameImpl;
   export import Parser = today.Parser;
   export import CompatClient = today.CompatClient;
+  export import StompHeadersInit = own.StompHeadersInit;
+  export import SocketLike = own.SocketLike;
+  export import Address = own.Address;
+  export import Addresses = own.Addresses;
+  export import ConnectOptions = own.ConnectOptions;
+  export import PublishOptions = own.PublishOptions;
+  export import SubscribeOptions = own.SubscribeOptions;
+  export import RequestOptions = own.RequestOptions;
+  export import StompMessage = own.StompMessage;
+  export import Subscription = own.Subscription;
+  export import StompTransaction = own.StompTransaction;
+  export import MessageBody = own.MessageBody;
+  export import ClientState = own.ClientState;
+  export import ClientEvents = own.ClientEvents;
+  export import StompClient = own.StompClient;
+  export import StompError = own.StompError;
+  export import StompErrorCode = own.StompErrorCode;
+  export import connect = own.connect;
   const Stomp: classic.StompStatic & { over(factory: () => any): today.CompatClient };
   const VERSIONS: classic.StompStatic["VERSIONS"];
   let WebSocketClass: any;
@@ -42,10 +61,8 @@ declare namespace Stomp {
   /** A client that makes a socket for each attempt. */
   function over(factory: () => any): today.CompatClient;
   function over(ws: classic.WebSocketLike): classic.Client;
-  /** In Node. */
-  function overTCP(host: string, port: number): classic.Client;
-  /** In Node. */
-  function overWS(url: string, protocols?: string | string[]): classic.Client;
+  let overTCP: classic.StompStatic["overTCP"];
+  let overWS: classic.StompStatic["overWS"];
   let setInterval: classic.StompStatic["setInterval"];
   let clearInterval: classic.StompStatic["clearInterval"];
 }

@@ -2,6 +2,7 @@ import type { StompStatic } from "./classic.mjs";
 import type { CompatClient } from "./client.mjs";
 
 export * from "./client.mjs";
+export * from "./connect.mjs";
 
 /** The Stomp object of stomp.js. */
 export declare const Stomp: {

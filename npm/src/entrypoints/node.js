@@ -7,6 +7,7 @@ import { addNodeTransports } from "../transports/node.js";
 
 addNodeTransports(Classic, net, createRequire(import.meta.url));
 
+export { connect, StompError } from "../connect/connect.js";
 export * from "../today/index.js";
 export const Stomp = /* @__PURE__ */ withCompat(Classic);
 export default Stomp;
