@@ -14,7 +14,6 @@ describe("today's client and the broker", { skip }, () => {
   let client;
   before(async () => {
     server = await startServer();
-    globalThis.WebSocket ??= WebSocket;
   });
   after(() => server?.stop());
 
@@ -97,7 +96,14 @@ describe("today's client and the broker", { skip }, () => {
     await client.deactivate();
   });
 
+  it("connects by TCP", async () => {
+    await connect({ brokerURL: `stomp://${server.host}:${server.port}` });
+    assert.equal(client.connectedVersion, "1.2");
+    await client.deactivate();
+  });
+
   it("serves Stomp.over with a factory, and Stomp.client", async () => {
+    Stomp.WebSocketClass = WebSocket;
     for (const make of [() => Stomp.over(() => new WebSocket(server.ws)), () => Stomp.client(server.ws)]) {
       const client = make();
       client.debug = () => {};

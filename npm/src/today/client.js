@@ -3,6 +3,7 @@
 import { Connection, later } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call, report } from "../report.js";
+import { transports } from "../transports/open.js";
 import { every, everyInterval } from "../ticker.js";
 import { FrameImpl } from "./frame.js";
 import {
@@ -16,6 +17,12 @@ import {
 const { ACTIVE, DEACTIVATING, INACTIVE } = ActivationState;
 
 const noOp = () => {};
+
+/** Opens a URL by the WebSocket of the host; in Node without one, or by TCP, by what we have there. */
+export const openUrl = (url, protocols, Class = globalThis.WebSocket) =>
+  Class && !/^(stomp|tcp)/.test(url)
+    ? new Class(url, protocols)
+    : transports.open(new URL(url), { protocols });
 
 export class Client {
   constructor(conf = {}) {
@@ -276,7 +283,7 @@ export class Client {
     }
     return webSocketFactory
       ? this.webSocketFactory()
-      : new WebSocket(brokerURL, this.stompVersions.protocolVersions());
+      : openUrl(brokerURL, this.stompVersions.protocolVersions());
   }
 
   /** Options of the connection, read from the client's when they are needed. */

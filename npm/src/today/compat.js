@@ -2,7 +2,7 @@
 
 import { connectArguments } from "../classic/arguments.js";
 import { call } from "../report.js";
-import { Client } from "./client.js";
+import { Client, openUrl } from "./client.js";
 import { FrameImpl } from "./frame.js";
 import { Versions } from "./types.js";
 
@@ -139,9 +139,12 @@ export const Stomp = {
 
   /** A client that makes a WebSocket for each attempt. */
   client(url, protocols) {
-    return new CompatClient(
-      () =>
-        new (Stomp.WebSocketClass || WebSocket)(url, protocols ?? Versions.default.protocolVersions()),
+    return new CompatClient(() =>
+      openUrl(
+        url,
+        protocols ?? Versions.default.protocolVersions(),
+        Stomp.WebSocketClass || undefined,
+      ),
     );
   },
 
