@@ -13,6 +13,10 @@ const here = new URL("./", import.meta.url);
 const inSource = (name) => new URL(`src/entrypoints/${name}`, here).pathname;
 const inDist = (name) => new URL(`dist/${name}`, here).pathname;
 
+/** What can be imported beside the root: each has src/entrypoints/NAME.js and types/NAME.d.mts. */
+const ENTRIES = ["classic", "client", "core"];
+const entryFiles = ENTRIES.map((name) => `${name}.js`);
+
 const parts = await core();
 const common = (isScript) => ({
   bundle: true,
@@ -71,25 +75,23 @@ async function script(options, to) {
 await rm(inDist(""), { recursive: true, force: true });
 await mkdir(inDist(""));
 await Promise.all([
-  modules(WASM, ["browser.js", "classic.js", "client.js", "core.js"], "esm"),
+  modules(WASM, ["browser.js", ...entryFiles], "esm"),
   // In one file, for pages without a bundler.
   build({ ...WASM, entryPoints: [inSource("browser.js")], format: "esm", outfile: inDist("stompbox.mjs") }),
-  modules({ ...WASM, ...NODE }, ["node.js", "classic.js", "client.js", "core.js"], "node"),
-  modules(SCRIPT, ["browser.js"], "csp"),
+  modules({ ...WASM, ...NODE }, ["node.js", ...entryFiles], "node"),
+  modules(SCRIPT, ["browser.js", ...entryFiles], "csp"),
   commonJs(WASM, "browser-cjs.cjs", "stompbox.browser.cjs"),
   commonJs({ ...WASM, ...NODE }, "node-cjs.cjs", "stompbox.cjs"),
-  commonJs(WASM, "classic.js", "classic.cjs"),
-  commonJs(WASM, "client.js", "client.cjs"),
-  commonJs(WASM, "core.js", "core.cjs"),
+  ...ENTRIES.map((name) => commonJs(WASM, `${name}.js`, `${name}.cjs`)),
   commonJs(SCRIPT, "browser-cjs.cjs", "csp.cjs"),
   script(WASM, "stomp.js"),
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too.
   writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
-  ...["stompbox", "classic", "client", "connect", "core"].flatMap((name) =>
+  ...["stompbox", "connect", ...ENTRIES].flatMap((name) =>
     ["mts", "cts"].map((kind) => {
-      // These are the same for both kinds of module.
-      const from = ["classic", "client", "connect"].includes(name) ? "mts" : kind;
+      // The others are the same for both kinds of module.
+      const from = name === "stompbox" ? kind : "mts";
       return cp(new URL(`types/${name}.d.${from}`, here), new URL(`dist/${name}.d.${kind}`, here));
     }),
   ),

@@ -3,8 +3,11 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Kind, Session, readFrames } from "../dist/node/core.mjs";
 import { Stomp as CspStomp } from "../dist/csp/browser.mjs";
+import * as inScript from "../dist/csp/core.mjs";
+import * as inWasm from "../dist/node/core.mjs";
+
+const { Kind, Session, readFrames } = inWasm;
 
 const encoder = new TextEncoder();
 
@@ -18,13 +21,12 @@ function random(seed) {
 
 const pick = (next, from) => from[next(from.length)];
 
-const connected = (version, options = {}) => {
-  const session = new Session({
+const connected = (version, core = inWasm) => {
+  const session = new core.Session({
     versions: version,
     outgoing: 0,
     incoming: 0,
     tolerance: 200,
-    ...options,
   });
   session.feed(`CONNECTED\nversion:${version}\n\n\0`);
   assert.equal(session.next().kind, Kind.CONNECTED);
@@ -102,12 +104,16 @@ const FORMS = {
 };
 
 describe("a session reads", () => {
-  for (const [form, cut] of Object.entries(FORMS)) {
+  const forms = Object.entries(FORMS).flatMap(([form, cut]) => [
+    [`${form}, by WebAssembly`, cut, inWasm],
+    [`${form}, by the script`, cut, inScript],
+  ]);
+  for (const [form, cut, core] of forms) {
     it(form, () => {
       for (let seed = 1; seed <= 1500; seed++) {
         const next = random(seed);
         const frames = Array.from({ length: 1 + next(4) }, () => frame(next));
-        const session = connected("1.2");
+        const session = connected("1.2", core);
         const seen = [];
         for (const piece of cut(frames, next)) {
           session.feed(piece);

@@ -2,7 +2,11 @@
 
 use stompbox_proto::{Command, Dialect, Escapes};
 
-use crate::{Fault, Names, names::NONE};
+use crate::{
+    Fault, Names,
+    names::NONE,
+    scan::{Scanned, cut, end_of_command, parse_length, scan, skip_ends_of_lines, trim, unescape},
+};
 
 /// Octets that a head may have, and the lines before it.
 pub const WINDOW: usize = 128 * 1024;
@@ -10,14 +14,8 @@ pub const WINDOW: usize = 128 * 1024;
 /// Header lines that a head may have.
 pub const MAX_HEADERS: usize = 512;
 
-/// Octets that a command may have.
-const MAX_COMMAND: usize = 32;
-
 /// What a body without a `content-length` has in its place.
 pub(crate) const UNSIZED: u32 = u32::MAX;
-
-/// Larger than any limit; lengths beyond count as this one.
-const HUGE: u32 = 1 << 29;
 
 /// In the first word of a header, beside the number of its name.
 pub struct Flag;
@@ -85,41 +83,21 @@ impl Head {
 
     /// Reads the head that the window begins with. Escapes are undone in the window.
     pub fn read(&mut self, window: &mut [u8], dialect: Dialect, names: &mut Names) -> Progress {
-        let mut at = 0;
-        loop {
-            match window.get(at) {
-                Some(b'\n') => {}
-                Some(b'\r') if matches!(window.get(at + 1), None | Some(b'\n')) => {}
-                _ => break,
-            }
-            at += 1;
-        }
+        let start = skip_ends_of_lines(window);
         // A CR that is the last may be half of an end of line.
-        let open_cr = at > 0 && at == window.len() && window.get(at - 1) == Some(&b'\r');
-        self.start = (at - usize::from(open_cr)) as u32;
-        let start = at;
-        let command_end = loop {
-            match window.get(at) {
-                Some(b'\n') => break at,
-                Some(b'\r') => match window.get(at + 1) {
-                    None => return Progress::More,
-                    Some(b'\n') if at > start => break at,
-                    _ => return Progress::Fault(Fault::Command),
-                },
-                Some(b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_') => at += 1,
-                Some(_) => return Progress::Fault(Fault::Command),
-                None => return Progress::More,
-            }
-            if at - start > MAX_COMMAND {
-                return Progress::Fault(Fault::Command);
-            }
+        let open_cr = start == window.len() && window.last() == Some(&b'\r');
+        self.start = (start - usize::from(open_cr)) as u32;
+        let mut at = match end_of_command(window, start) {
+            Ok(Some(end)) => end,
+            Ok(None) => return Progress::More,
+            Err(fault) => return Progress::Fault(fault),
         };
-        self.command_end = command_end as u32;
+        self.command_end = at as u32;
+        let command = parse_command(cut(window, (start, at)));
         let cr = window.get(at) == Some(&b'\r');
         at += 1 + usize::from(cr);
         // A peer that ends its command with CR LF does so with every line.
         let strip_cr = cr || matches!(dialect, Dialect::Handshake | Dialect::V1_2);
-        let command = parse_command(cut(window, (start, command_end)));
         let escapes = Escapes::of(dialect, command);
         names.begin_head();
         let mut lines = 0;
@@ -127,52 +105,15 @@ impl Head {
         let mut any = 0;
         loop {
             let line = at;
-            let mut colon = usize::MAX;
-            // What is to be looked at again: 1 in the name, 2 in the value.
-            let mut odd = 0;
-            let mut hash = 0x811c_9dc5_u32;
-            let mut octets = window.get(at..).unwrap_or_default().iter();
-            loop {
-                let Some(&octet) = octets.next() else {
-                    return Progress::More;
-                };
-                if octet <= b'\r' {
-                    match octet {
-                        b'\n' => break,
-                        0 => return Progress::Fault(Fault::NulInHead),
-                        b'\r' => odd |= 1,
-                        _ => {}
-                    }
-                } else if octet == b':' {
-                    colon = window.len() - octets.len() - 1;
-                    break;
-                } else if octet == b'\\' {
-                    odd |= 1;
-                }
-                hash = (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
-                any |= octet;
-            }
-            if colon != usize::MAX {
-                loop {
-                    let Some(&octet) = octets.next() else {
-                        return Progress::More;
-                    };
-                    any |= octet;
-                    if octet <= b'\r' {
-                        match octet {
-                            b'\n' => break,
-                            0 => return Progress::Fault(Fault::NulInHead),
-                            b'\r' => odd |= 2,
-                            _ => {}
-                        }
-                    } else if octet == b'\\' {
-                        odd |= 2;
-                    }
-                }
-            }
-            at = window.len() - octets.len() - 1;
-            let mut end = at;
-            at += 1;
+            let scanned = match scan(window, line) {
+                Ok(Some(scanned)) => scanned,
+                Ok(None) => return Progress::More,
+                Err(fault) => return Progress::Fault(fault),
+            };
+            let Scanned { colon, odd, .. } = scanned;
+            any |= scanned.any;
+            let mut end = scanned.end;
+            at = end + 1;
             if strip_cr && end > line && window.get(end - 1) == Some(&b'\r') {
                 end -= 1;
             }
@@ -203,7 +144,7 @@ impl Head {
             let mut number = NONE;
             // Otherwise the hash is another's; names with blanks or escapes have no number.
             if name == (line, colon) && odd & 1 == 0 {
-                number = names.number(text, hash);
+                number = names.number(text, scanned.hash);
             }
             let mut flag = if any > 0x7f { Flag::READ } else { 0 };
             if odd != 0 {
@@ -246,72 +187,6 @@ impl Head {
             headers.find(|[_, n, end, ..]| cut(window, (*n as usize, *end as usize)) == wanted)?;
         Some(cut(window, (line[3] as usize, line[4] as usize)))
     }
-}
-
-/// A part of the window.
-#[inline(never)]
-fn cut(window: &[u8], (start, end): (usize, usize)) -> &[u8] {
-    window.get(start..end).unwrap_or_default()
-}
-
-/// Narrows a part of a 1.0 head to what is between blanks.
-fn trim(window: &[u8], (mut start, mut end): (usize, usize)) -> (usize, usize) {
-    while start < end && window.get(start) == Some(&b' ') {
-        start += 1;
-    }
-    while start < end && window.get(end - 1) == Some(&b' ') {
-        end -= 1;
-    }
-    (start, end)
-}
-
-/// Undoes the escapes of a part where it is; its new end, `None` if one is undefined.
-fn unescape(
-    window: &mut [u8],
-    (start, end): (usize, usize),
-    escapes: Escapes,
-    dialect: Dialect,
-) -> Option<usize> {
-    let mut to = start;
-    let mut at = start;
-    while at < end {
-        let mut octet = *window.get(at)?;
-        at += 1;
-        if octet == b'\r' && dialect == Dialect::V1_2 {
-            return None;
-        }
-        if octet == b'\\' && escapes != Escapes::None {
-            let letter = window.get(..end)?.get(at).copied();
-            if let Some(meant) = letter.and_then(|letter| escapes.decode(letter)) {
-                octet = meant;
-                at += 1;
-            } else if escapes != Escapes::Lenient {
-                return None;
-            }
-        }
-        *window.get_mut(to)? = octet;
-        to += 1;
-    }
-    // What was taken out was ASCII, and as such is still counted as units.
-    window.get_mut(to..end)?.fill(b' ');
-    Some(to)
-}
-
-/// A decimal number; [`UNSIZED`] if it is none, [`HUGE`] if it is beyond all limits.
-fn parse_length(text: &[u8]) -> u32 {
-    let mut number = 0;
-    for octet in text {
-        let digit = octet.wrapping_sub(b'0');
-        if digit > 9 {
-            return UNSIZED;
-        }
-        if number < HUGE / 16 {
-            number = number * 10 + u32::from(digit);
-        } else {
-            number = HUGE;
-        }
-    }
-    if text.is_empty() { UNSIZED } else { number }
 }
 
 /// As `Command::parse`, in a tenth of its code: here a frame is not worth a jump table.

@@ -16,6 +16,7 @@ mod escape;
 mod fault;
 mod head;
 mod names;
+mod scan;
 
 pub use connection::{Connection, Kind};
 pub use escape::escape;
