@@ -1,6 +1,6 @@
 // Our own face: promises, loops, and subscriptions that outlive connections.
 
-import { Connection } from "../connection.js";
+import { Connection, later } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call } from "../report.js";
 import { transports } from "../transports/open.js";
@@ -16,6 +16,8 @@ const REFUSED = /access|auth|credential|denied|forbidden|login|passcode|password
 /** What it may not say the next time. */
 const FULL = /too many|limit/i;
 
+/** What a socket may hold, in bytes, before those who publish are to wait. */
+const HELD = 1 << 20;
 const BEATS = { outgoing: 10000, incoming: 10000 };
 
 const valueOf = (value, ...args) => (typeof value === "function" ? value(...args) : value);
@@ -267,7 +269,10 @@ export class Client {
         const forget = () => this.waits.delete(receipt);
         wait.promise.then(forget, forget);
       } else {
-        wait.resolve();
+        const own = this.connection;
+        const settle = () =>
+          own.socket.bufferedAmount > HELD && !own.isOver ? later(10, settle) : wait.resolve();
+        settle();
       }
     } catch (error) {
       wait.reject(error);
@@ -387,6 +392,8 @@ export class Client {
           } else if (event.kind === Kind.ERROR || event.kind === Kind.FAILURE) {
             error = this.failure(event, own === this.connection);
             wait.reject(error);
+            // Nothing more comes: what is published from now on is for the next connection.
+            own.discard();
           } else {
             this.take(own, event);
           }
@@ -488,6 +495,7 @@ export class Client {
       this.finish();
       return;
     }
+    this.set("waiting");
     this.emit("lost", error);
     const { leaving: isPlanned, round } = this;
     this.leaving = undefined;
