@@ -221,7 +221,7 @@ export interface StompClient {
     options?: { signal?: AbortSignal; timeout?: number },
   ): Promise<Result>;
   /** Leaves this connection for a new one, with fresh address and headers; subscriptions stay. */
-  reconnect(): Promise<void>;
+  reconnect(options?: { signal?: AbortSignal }): Promise<void>;
   /** Takes leave of the server and ends the client. Never fails. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

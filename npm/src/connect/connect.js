@@ -5,16 +5,12 @@ import { Kind } from "../core/session.js";
 import { call } from "../report.js";
 import { transports } from "../transports/open.js";
 import { addresses, shuffled, withoutLogin } from "./addresses.js";
-import { pending, StompError } from "./errors.js";
+import { errorOf, pending, StompError } from "./errors.js";
 import { Message } from "./message.js";
 import { asyncDispose, Subscription } from "./subscription.js";
+import { transaction } from "./transaction.js";
 
 export { StompError };
-
-/** What a server says of credentials that it will refuse again. */
-const REFUSED = /access|auth|credential|denied|forbidden|login|passcode|password|permi|refused|secur/i;
-/** What it may not say the next time. */
-const FULL = /too many|limit/i;
 
 /** What a socket may hold, in bytes, before those who publish are to wait. */
 const HELD = 1 << 20;
@@ -149,55 +145,19 @@ export class Client {
   }
 
   /** Begins a transaction, calls `work` with it, and commits it, or aborts it if `work` fails. */
-  async transaction(work, { signal, timeout } = {}) {
-    signal?.throwIfAborted();
-    const own = this.need();
-    const id = `tx-${++this.counter}`;
-    const header = { transaction: id };
-    const isHere = () => {
-      if (this.connection !== own) {
-        throw new StompError("lost", `the connection of transaction ${id} is lost, and so is it`);
-      }
-    };
-    own.request("begin", id);
-    // It ends with its connection.
-    const end = this.waitFor(`${id} ends`, signal, Infinity);
-    try {
-      const transaction = {
-        id,
-        publish: async (destination, body, options) => {
-          isHere();
-          return this.publish(destination, body, { ...options, headers: { ...options?.headers, ...header } });
-        },
-        ack: (message) => message.ack(header),
-        nack: (message) => message.nack(header),
-      };
-      const result = await Promise.race([work(transaction), end.promise]);
-      isHere();
-      const wait = this.waitFor(`${id} commit`, signal, timeout, `the receipt of COMMIT ${id}`);
-      own.request("commit", id, { receipt: `${id} commit` });
-      await wait.promise;
-      return result;
-    } catch (error) {
-      try {
-        own.request("abort", id);
-      } catch {
-        // It has ended with its connection, or is committed but for the receipt.
-      }
-      throw error;
-    } finally {
-      end.resolve();
-    }
+  transaction(work, options) {
+    return transaction(this, work, options);
   }
 
   /** Leaves this connection for a new one, with fresh address and headers; subscriptions stay. */
-  async reconnect() {
+  async reconnect({ signal } = {}) {
+    signal?.throwIfAborted();
     const own = this.need();
     own.disconnect({ receipt: "reconnect" });
     // What is published from now on is for the next one.
     this.leaving = own;
     this.connection = undefined;
-    const wait = pending();
+    const wait = pending(signal);
     wait.limit(2 * this.options.timeout, "a new connection");
     const ends = [this.on("connected", wait.resolve), this.on("closed", wait.reject)];
     return wait.promise.finally(() => ends.forEach((end) => end())).then(() => {});
@@ -390,8 +350,10 @@ export class Client {
             this.connected(own, event);
             wait.resolve();
           } else if (event.kind === Kind.ERROR || event.kind === Kind.FAILURE) {
-            error = this.failure(event, own === this.connection);
+            const wasConnected = own === this.connection;
+            error = errorOf(event, wasConnected);
             wait.reject(error);
+            wasConnected && this.refused(error, event);
             // Nothing more comes: what is published from now on is for the next connection.
             own.discard();
           } else {
@@ -458,23 +420,13 @@ export class Client {
     }
   }
 
-  failure(event, wasConnected) {
-    if (event.kind === Kind.FAILURE) {
-      return new StompError("protocol", event.text);
-    }
-    const { headers } = event;
-    const text = headers.message ?? event.body;
-    const all = text + event.body;
-    const isRefused = !wasConnected && REFUSED.test(all) && !FULL.test(all);
-    const error = new StompError(isRefused ? "refused" : "server", `the server says: ${text}`, { frame: event });
-    if (wasConnected) {
-      const id = headers["receipt-id"];
-      this.waits.get(id)?.reject(error);
-      // It would be refused again on each connection.
-      this.subscriptions.get(id)?.end(error);
-      this.emit("error", error);
-    }
-    return error;
+  /** The server's ERROR, of what it names. */
+  refused(error, { headers }) {
+    const id = headers?.["receipt-id"];
+    this.waits.get(id)?.reject(error);
+    // It would be refused again on each connection.
+    this.subscriptions.get(id)?.end(error);
+    this.emit("error", error);
   }
 
   lost(error) {
