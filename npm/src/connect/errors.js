@@ -1,9 +1,9 @@
 import { ignore } from "../connection.js";
 import { Kind } from "../core/session.js";
 
-/** What a server says of credentials that it will refuse again, */
+/** What a server says of credentials that it will refuse again. */
 const REFUSED = /access|auth|credential|denied|forbidden|login|passcode|password|permi|refused|secur/i;
-/** and what it may not say the next time. */
+/** What it may not say the next time. */
 const FULL = /too many|limit/i;
 
 /** What went wrong; `code` says which kind, and `frame` is the server's, if it was one. */
