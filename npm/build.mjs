@@ -3,12 +3,19 @@
 
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { build } from "esbuild";
+import { minify as terser } from "terser";
 import { core, inlined } from "./build/core.mjs";
 import { checkSizes } from "./build/sizes.mjs";
+
+const LICENSE = "/*! stompbox, MIT OR Apache-2.0 */";
 
 const here = new URL("./", import.meta.url);
 const inSource = (name) => new URL(`src/entrypoints/${name}`, here).pathname;
 const inDist = (name) => new URL(`dist/${name}`, here).pathname;
+
+/** What can be imported beside the root: each has src/entrypoints/NAME.js and types/NAME.d.{mts,cts}. */
+const ENTRIES = ["classic", "core"];
+const entryFiles = ENTRIES.map((name) => `${name}.js`);
 
 const parts = await core();
 const common = (isScript) => ({
@@ -16,7 +23,7 @@ const common = (isScript) => ({
   charset: "ascii",
   target: "es2020",
   legalComments: "none",
-  banner: { js: "/*! stompbox, MIT OR Apache-2.0 */" },
+  banner: { js: LICENSE },
   plugins: [inlined(parts, isScript)],
   logLevel: "warning",
   // Scripts look for CommonJS themselves.
@@ -40,39 +47,49 @@ const modules = (options, names, folder) =>
 const commonJs = (options, name, to) =>
   build({ ...options, entryPoints: [inSource(name)], format: "cjs", outfile: inDist(to) });
 
+/** Smaller by 3 % after brotli than esbuild's own. */
+async function minify(contents) {
+  const text = new TextDecoder().decode(contents);
+  const { code } = await terser(text, {
+    ecma: 2020,
+    module: true,
+    compress: { passes: 3, unsafe_arrows: true, pure_getters: true },
+    format: { ascii_only: true, comments: false, preamble: LICENSE },
+  });
+  return Buffer.from(`${code}\n`);
+}
+
+const bundle = async (options, name, format) => {
+  const entryPoints = [inSource(name)];
+  const { outputFiles } = await build({ ...options, entryPoints, format, write: false });
+  return outputFiles[0].contents;
+};
+
 /** For script tags and classic workers. */
-const script = (options, to) =>
-  Promise.all(
-    [false, true].map((minify) =>
-      build({
-        ...options,
-        entryPoints: [inSource("script.js")],
-        format: "iife",
-        minify,
-        outfile: inDist(minify ? to.replace(/js$/, "min.js") : to),
-      }),
-    ),
-  );
+async function script(options, to) {
+  const contents = await bundle(options, "script.js", "iife");
+  await writeFile(inDist(to), contents);
+  await writeFile(inDist(to.replace(/js$/, "min.js")), await minify(contents));
+}
 
 await rm(inDist(""), { recursive: true, force: true });
 await mkdir(inDist(""));
 await Promise.all([
-  modules(WASM, ["browser.js", "classic.js", "core.js"], "esm"),
+  modules(WASM, ["browser.js", ...entryFiles], "esm"),
   // In one file, for pages without a bundler.
   build({ ...WASM, entryPoints: [inSource("browser.js")], format: "esm", outfile: inDist("stompbox.mjs") }),
-  modules({ ...WASM, ...NODE }, ["node.js", "classic.js", "core.js"], "node"),
-  modules(SCRIPT, ["browser.js"], "csp"),
+  modules({ ...WASM, ...NODE }, ["node.js", ...entryFiles], "node"),
+  modules(SCRIPT, ["browser.js", ...entryFiles], "csp"),
   commonJs(WASM, "browser-cjs.cjs", "stompbox.browser.cjs"),
   commonJs({ ...WASM, ...NODE }, "node-cjs.cjs", "stompbox.cjs"),
-  commonJs(WASM, "classic.js", "classic.cjs"),
-  commonJs(WASM, "core.js", "core.cjs"),
+  ...ENTRIES.map((name) => commonJs(WASM, `${name}.js`, `${name}.cjs`)),
   commonJs(SCRIPT, "browser-cjs.cjs", "csp.cjs"),
   script(WASM, "stomp.js"),
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too.
   writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
   cp(new URL("types/connect.d.mts", here), new URL("dist/connect.d.mts", here)),
-  ...["stompbox", "classic", "core"].flatMap((name) =>
+  ...["stompbox", ...ENTRIES].flatMap((name) =>
     ["mts", "cts"].map((kind) =>
       cp(new URL(`types/${name}.d.${kind}`, here), new URL(`dist/${name}.d.${kind}`, here)),
     ),
@@ -83,16 +100,7 @@ await Promise.all([
   ),
 ]);
 
-const minified = async (options, name) => {
-  const { outputFiles } = await build({
-    ...options,
-    entryPoints: [inSource(name)],
-    format: "esm",
-    minify: true,
-    write: false,
-  });
-  return outputFiles[0].contents;
-};
+const minified = async (options, name) => minify(await bundle(options, name, "esm"));
 await checkSizes({
   "core (WebAssembly)": parts.wasm,
   "stomp.min.js": await readFile(inDist("stomp.min.js")),

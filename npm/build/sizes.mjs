@@ -1,5 +1,5 @@
 // The table of sizes, and whether one has grown by more than 3 % since sizes.json was written.
-// `UPDATE_SIZES=1` writes it.
+// `UPDATE_SIZES=1` writes it, and the table in docs/performance-javascript.md.
 
 import { readFile, writeFile } from "node:fs/promises";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
@@ -20,6 +20,7 @@ export async function checkSizes(files) {
   }
   if (process.env.UPDATE_SIZES) {
     await writeFile(baseline, `${JSON.stringify(sizes, null, 2)}\n`);
+    await writeTable(sizes);
   }
   const before = JSON.parse(await readFile(baseline, "utf8").catch(() => "{}"));
   const grown = [];
@@ -38,4 +39,16 @@ export async function checkSizes(files) {
   if (grown.length) {
     throw new Error(`${grown.join("; ")}; UPDATE_SIZES=1 npm run build accepts it`);
   }
+}
+
+/** The table in the documentation. */
+async function writeTable(sizes) {
+  const page = new URL("../../docs/performance-javascript.md", import.meta.url);
+  const rows = Object.entries(sizes).map(
+    ([name, { raw, gzip, brotli }]) => `| ${name} | ${raw} | ${gzip} | ${brotli} |`,
+  );
+  const table = ["| | raw | gzip -9 | brotli -q 11 |", "|---|---:|---:|---:|", ...rows].join("\n");
+  const text = await readFile(page, "utf8");
+  const between = /(<!-- sizes -->)[^]*(<!-- end of sizes -->)/;
+  await writeFile(page, text.replace(between, `$1\n\n${table}\n\n$2`));
 }

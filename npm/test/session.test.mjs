@@ -3,8 +3,11 @@
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
-import { Kind, Session, readFrames } from "../dist/node/core.mjs";
 import { Stomp as CspStomp } from "../dist/csp/browser.mjs";
+import * as inScript from "../dist/csp/core.mjs";
+import * as inWasm from "../dist/node/core.mjs";
+
+const { Kind, Session, readFrames } = inWasm;
 
 const encoder = new TextEncoder();
 
@@ -18,13 +21,12 @@ function random(seed) {
 
 const pick = (next, from) => from[next(from.length)];
 
-const connected = (version, options = {}) => {
-  const session = new Session({
+const connected = (version, core = inWasm) => {
+  const session = new core.Session({
     versions: version,
     outgoing: 0,
     incoming: 0,
     tolerance: 200,
-    ...options,
   });
   session.feed(`CONNECTED\nversion:${version}\n\n\0`);
   assert.equal(session.next().kind, Kind.CONNECTED);
@@ -102,12 +104,16 @@ const FORMS = {
 };
 
 describe("a session reads", () => {
-  for (const [form, cut] of Object.entries(FORMS)) {
+  const forms = Object.entries(FORMS).flatMap(([form, cut]) => [
+    [`${form}, by WebAssembly`, cut, inWasm],
+    [`${form}, by the script`, cut, inScript],
+  ]);
+  for (const [form, cut, core] of forms) {
     it(form, () => {
       for (let seed = 1; seed <= 1500; seed++) {
         const next = random(seed);
         const frames = Array.from({ length: 1 + next(4) }, () => frame(next));
-        const session = connected("1.2");
+        const session = connected("1.2", core);
         const seen = [];
         for (const piece of cut(frames, next)) {
           session.feed(piece);
@@ -152,11 +158,11 @@ describe("a session reads", () => {
       ["MESSAGE\nabc\n", /header line/],
       ["MESSAGE\n:abc\n", /header line/],
       [`MESSAGE\n${"a:b\n".repeat(513)}`, /512/],
-      [`MESSAGE\na:${"b".repeat(140_000)}`, /too long/],
+      [`MESSAGE\na:${"b".repeat(140_000)}`, /head of more than 128 KiB/],
       ["MESSAGE\na:\\q\n\n", /escape/],
       ["MESSAGE\ncontent-length:1x\n\n", /content-length/],
       ["MESSAGE\ncontent-length:1\ncontent-length:2\n\n", /content-length/],
-      [`MESSAGE\ncontent-length:${(256 << 20) + 1}\n\n`, /body beyond/],
+      [`MESSAGE\ncontent-length:${(256 << 20) + 1}\n\n`, /body of more than 256 MiB/],
       ["CONNECTED\n\n", /can't come now/],
       ["SEND\n\n\0", /can't come now/],
       ["RECEIPT\n\n\0", /receipt-id/],
@@ -173,6 +179,7 @@ describe("a session reads", () => {
         assert.equal(session.version(), undefined);
         session.feed("MESSAGE\n\n\0");
         assert.equal(session.next(), undefined);
+        assert.equal(session.data, "", "nothing is kept");
         assert.throws(() => session.send("/a", {}, "", true), /not connected/);
         session.close();
       }

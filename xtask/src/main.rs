@@ -16,6 +16,7 @@ const HELP: &str = "cargo xtask TASK
 
   run [-- OPTION…]     build everything and start `stompbox serve OPTION…`
   build                build the JavaScript library and the pages
+  size                 the sizes of the JavaScript library; fails where one has grown by 3 %
   test [--install]     all tests, those in browsers too; --install (or CI=true) installs what they
                        need from Debian's packages, and then none may be skipped
   check [--install]    formatting, lints, documentation, licences
@@ -42,11 +43,12 @@ fn main() -> ExitCode {
             Ok(())
         }
         "run" => serve(rest),
-        "build" | "test" | "check" | "bench" if unknown.is_some() => {
+        "build" | "size" | "test" | "check" | "bench" if unknown.is_some() => {
             let unknown = unknown.map_or("", String::as_str);
             Err(format!("{task} has no option {unknown:?}\n\n{HELP}").into())
         }
         "build" => build::javascript(),
+        "size" => build::sizes(),
         "test" => test::all(install),
         "check" => check::all(install),
         "bench" => bench(),

@@ -54,7 +54,7 @@ pub extern "C" fn window() -> u32 {
 /// The address of the table: words of 32 bits.
 #[unsafe(no_mangle)]
 pub extern "C" fn table() -> u32 {
-    with(|state| Some(state.head.table().as_ptr() as usize as u32))
+    with(|state| Some((&raw const state.head) as usize as u32))
 }
 
 /// Opens a connection: its number plus one, 0 if there is no room. `versions` has bit 0 for 1.0, 1 for

@@ -118,10 +118,10 @@ impl Connection {
             Progress::Complete(command) => {
                 let mut limit = MAX_BODY;
                 if connecting {
-                    limit = most.checked_sub(head.size()).ok_or(Fault::HeadTooLong)?;
+                    limit = most.checked_sub(head.size).ok_or(Fault::HeadTooLong)?;
                 }
-                head.set_limit(limit);
-                if head.length() != UNSIZED && head.length() > limit {
+                head.limit = limit;
+                if head.length != UNSIZED && head.length > limit {
                     return Err(Fault::BodyTooLong);
                 }
                 self.receive(command, window, head).map(Some)

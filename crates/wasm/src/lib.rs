@@ -16,9 +16,10 @@ mod escape;
 mod fault;
 mod head;
 mod names;
+mod scan;
 
 pub use connection::{Connection, Kind};
 pub use escape::escape;
 pub use fault::Fault;
-pub use head::{Flag, Head, MAX_HEADERS, Progress, TABLE, WINDOW};
+pub use head::{Flag, Head, Line, MAX_HEADERS, Progress, WINDOW};
 pub use names::Names;

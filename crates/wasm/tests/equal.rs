@@ -192,10 +192,9 @@ fn by_core(core: &mut Core, reader: Reader, stream: &[u8], cuts: &[usize]) -> Fo
             break;
         };
         let Some(kind) = found else { break };
-        let table = core.head.table();
-        let [start, end, units, length, count, limit, size, _] = table[..8] else {
-            unreachable!()
-        };
+        let head = &*core.head;
+        let (start, end, units, length) = (head.start, head.command_end, head.units, head.length);
+        let (limit, size) = (head.limit, head.size);
         let text =
             |from: u32, to: u32| String::from_utf8(window[from as usize..to as usize].to_vec());
         let raw = &rest[..size as usize];
@@ -206,7 +205,7 @@ fn by_core(core: &mut Core, reader: Reader, stream: &[u8], cuts: &[usize]) -> Fo
             assert_eq!(host.len(), units as usize, "the head's length in UTF-16");
         }
         let mut headers = Vec::new();
-        for header in table[8..].chunks(5).take(count as usize) {
+        for header in head.headers.iter().take(head.count as usize) {
             let (Ok(name), Ok(value)) = (text(header[1], header[2]), text(header[3], header[4]))
             else {
                 failed = true;
@@ -387,11 +386,11 @@ fn names_keep_their_numbers_and_are_bounded() {
             .head(&mut frame, &mut core.head, &mut core.names)
             .unwrap();
         assert_eq!(
-            core.head.table()[13] & 0xffff,
+            core.head.headers[1][0] & 0xffff,
             0xffff,
             "a repeated one has none"
         );
-        core.head.table()[8]
+        core.head.headers[0][0]
     };
     let first = number("destination");
     let mut kept = std::collections::HashSet::from([first]);

@@ -10,10 +10,9 @@ export function instantiate() {
     module ??= new WebAssembly.Module(decode());
     return new WebAssembly.Instance(module).exports;
   } catch (error) {
-    if (typeof WebAssembly === "object" && error instanceof WebAssembly.CompileError) {
-      error.message +=
-        "; if a Content-Security-Policy forbids it: script-src 'wasm-unsafe-eval', or use stompbox/csp";
-    }
+    // Forbidden by a policy, absent as in Hermes, or too large for the main thread of Chrome before 114.
+    error.message +=
+      "; where WebAssembly can't be used, use stompbox/csp, or allow script-src 'wasm-unsafe-eval'";
     throw error;
   }
 }

@@ -2,7 +2,7 @@
 // bodies stay what they came as.
 
 import { Kind } from "./kind.js";
-import { bytesOf, textOf, utf8Encoder } from "./utf8.js";
+import { bytesOf, isHigh, textOf, utf8Encoder, write } from "./utf8.js";
 import { open } from "./wasm.js";
 
 let strict;
@@ -13,10 +13,10 @@ const FAULTS = [
   "a NUL in a head",
   "a header line without name or colon",
   "more than 512 headers",
-  "a head that is too long",
+  "a head of more than 128 KiB, or in its first frame 32 KiB",
   "an undefined escape or a CR in a header",
   "a content-length that is no number, or another than before",
-  "a body beyond the limit",
+  "a body of more than 256 MiB, or in its first frame 32 KiB",
   "a frame that can't come now",
   "a version that was not offered",
   "a RECEIPT without receipt-id",
@@ -34,7 +34,7 @@ const NO_NUMBER = 0xffff;
 /** In place of a content-length. */
 const UNSIZED = 0xffffffff;
 
-/** A body in bytes that is shorter is copied, so that it does not keep all that came with it. */
+/** A body in bytes that is shorter is copied if much came with it, which it would keep. */
 const SMALL = 4096;
 
 const isText = (data) => typeof data === "string";
@@ -75,6 +75,10 @@ export class Reader {
 
   /** Takes text, an ArrayBuffer or any view. */
   feed(data) {
+    if (this.over) {
+      // Nobody will read it.
+      return;
+    }
     let rest = isText(this.data) ? this.data.slice(this.at) : this.data.subarray(this.at);
     this.at = 0;
     if (!isText(data)) {
@@ -144,12 +148,7 @@ export class Reader {
       const end = at + this.window;
       let length;
       if (text) {
-        let part = data.slice(at, end);
-        if (endsInPair(part)) {
-          part = part.slice(0, -1);
-        }
-        const done = utf8Encoder().encodeInto(part, io);
-        length = done.written;
+        length = write(data, at, end, io);
       } else {
         const part = data.subarray(at, end);
         io.set(part);
@@ -173,7 +172,12 @@ export class Reader {
     this.window = size + 24;
     // The host's text, if that is short: what is cut from a long one would keep all of it.
     const short = text && (words[3] < SMALL || data.length - this.at < SMALL);
-    const head = short ? data : textOf(io.subarray(0, size));
+    const head = short
+      ? data
+      : text
+        ? // Put together and cut, so that it is a text of its own.
+          ` ${data.slice(this.at, this.at + words[2])}`.slice(1)
+        : textOf(io.subarray(0, size));
     const base = short ? this.at : 0;
     const headers = {};
     const { names } = core;
@@ -203,15 +207,9 @@ export class Reader {
     return (this.event = event);
   }
 
-  /** Of the core's kinds some depend on what this session has asked for. */
-  kindOf(kind, headers) {
-    if (kind === Kind.MESSAGE && !this.subscriptions.has(headers.subscription)) {
-      // Without the header the user knows best which subscription it is.
-      return headers.subscription === undefined ? kind : Kind.UNKNOWN_MESSAGE;
-    }
-    return kind === Kind.RECEIPT && headers["receipt-id"] === this.farewell
-      ? Kind.DISCONNECTED
-      : kind;
+  /** What the kind is for those who know more than the core. */
+  kindOf(kind) {
+    return kind;
   }
 
   readBody() {
@@ -307,7 +305,7 @@ export class Reader {
     if (parts.length) {
       return concat([...parts, body]);
     }
-    return body.length < SMALL ? body.slice() : body;
+    return body.length < SMALL && data.length > 4 * SMALL ? body.slice() : body;
   }
 
   /** The text that there is of a body becomes bytes. */
@@ -338,10 +336,7 @@ export function readFrames(data) {
 }
 
 /** Whether a text ends in the first half of a pair. */
-function endsInPair(text) {
-  const last = text.charCodeAt(text.length - 1);
-  return last >= 0xd800 && last < 0xdc00;
-}
+const endsInPair = (text) => isHigh(text.charCodeAt(text.length - 1));
 
 function decode(bytes) {
   try {

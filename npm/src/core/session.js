@@ -12,6 +12,9 @@ const clock = () => (typeof performance === "object" ? performance.now() : Date.
 
 const VERSIONS = ["1.0", "1.1", "1.2"];
 
+/** Names of headers that need no escapes: programs use the same again and again. */
+const plain = new Set();
+
 const refuse = (text) => {
   throw new Error(text);
 };
@@ -49,7 +52,8 @@ export class Session extends Reader {
 
   /** Takes the data of a socket's message: text, ArrayBuffer or any view. */
   feed(data) {
-    this.heard = clock();
+    // A look at the clock costs more than all else here.
+    this.isFresh = true;
     super.feed(data);
   }
 
@@ -158,8 +162,15 @@ export class Session extends Reader {
     this.version() && this.frames.push("\n");
   }
 
-  /** Whether the server has been silent for too long. */
+  /**
+   * Whether the server has been silent for too long, counted from the first call after it was heard.
+   * Called at the interval that was agreed, it finds out within one more.
+   */
   isSilent() {
+    if (this.isFresh) {
+      this.isFresh = false;
+      this.heard = clock();
+    }
     return this.core.is_silent(this.id, clock() - this.heard) === 1;
   }
 
@@ -177,6 +188,25 @@ export class Session extends Reader {
   }
 
   // What follows is not for users.
+
+  /** Some kinds depend on what this session has asked for. */
+  kindOf(kind, headers) {
+    if (kind === Kind.MESSAGE) {
+      const { subscription } = headers;
+      // Without the header the user knows best which subscription it is.
+      return subscription === undefined || this.subscriptions.has(subscription)
+        ? kind
+        : Kind.UNKNOWN_MESSAGE;
+    }
+    if (kind === Kind.CONNECTED) {
+      // Silence counts from here.
+      this.heard = clock();
+      this.isFresh = false;
+    }
+    return kind === Kind.RECEIPT && headers["receipt-id"] === this.farewell
+      ? Kind.DISCONNECTED
+      : kind;
+  }
 
   request(command, own, headers) {
     this.connected(headers);
@@ -207,7 +237,17 @@ export class Session extends Reader {
   }
 
   line(name, value) {
-    return value == null ? "" : `${this.escape(name, 1)}:${this.escape(String(value), 0)}\n`;
+    if (value == null) {
+      return "";
+    }
+    let written = name;
+    if (!plain.has(name)) {
+      written = this.escape(name, 1);
+      if (written === name && plain.size < 256) {
+        plain.add(name);
+      }
+    }
+    return `${written}:${this.escape(String(value), 0)}\n`;
   }
 
   escape(text, isName) {
