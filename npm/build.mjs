@@ -86,8 +86,14 @@ await Promise.all([
   commonJs(SCRIPT, "browser-cjs.cjs", "csp.cjs"),
   script(WASM, "stomp.js"),
   script(SCRIPT, "stomp.csp.js"),
-  // Here `.js` is a script, which `require` loads too.
-  writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
+  // Here `.js` is a script, which `require` loads too. Bundlers look no further for what has effects.
+  writeFile(
+    inDist("package.json"),
+    JSON.stringify({
+      type: "commonjs",
+      sideEffects: ["./stomp.js", "./stomp.min.js", "./stomp.csp.js", "./stomp.csp.min.js"],
+    }),
+  ),
   ...["stompbox", "connect", ...ENTRIES].flatMap((name) =>
     ["mts", "cts"].map((kind) => {
       // These are the same for both kinds of module.
