@@ -86,18 +86,12 @@ await Promise.all([
   commonJs(SCRIPT, "browser-cjs.cjs", "csp.cjs"),
   script(WASM, "stomp.js"),
   script(SCRIPT, "stomp.csp.js"),
-  // Here `.js` is a script, which `require` loads too. Bundlers look no further for what has effects.
-  writeFile(
-    inDist("package.json"),
-    JSON.stringify({
-      type: "commonjs",
-      sideEffects: ["./stomp.js", "./stomp.min.js", "./stomp.csp.js", "./stomp.csp.min.js"],
-    }),
-  ),
+  // Here `.js` is a script, which `require` loads too. Bundlers look here for what has effects.
+  writeFile(inDist("package.json"), '{ "type": "commonjs", "sideEffects": ["./*.js"] }\n'),
   ...["stompbox", "connect", ...ENTRIES].flatMap((name) =>
     ["mts", "cts"].map((kind) => {
-      // These are the same for both kinds of module.
-      const from = ["classic", "client", "connect"].includes(name) ? "mts" : kind;
+      // The others are the same for both kinds of module.
+      const from = name === "stompbox" ? kind : "mts";
       return cp(new URL(`types/${name}.d.${from}`, here), new URL(`dist/${name}.d.${kind}`, here));
     }),
   ),

@@ -123,8 +123,10 @@ export class Connection {
   }
 
   wait(callback) {
-    clearTimeout(this.timer);
-    this.timer = later(this.options.limit ?? 2000, callback);
+    if (!this.isOver) {
+      clearTimeout(this.timer);
+      this.timer = later(this.options.limit ?? 2000, callback);
+    }
   }
 
   opened() {

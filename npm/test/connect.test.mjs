@@ -267,7 +267,7 @@ describe("a server that is killed and started again", { skip }, () => {
       assert.equal((await take(later, 1))[0].body, "too");
       const frames = lines.filter((line) => /^>>> (SUB|SEND)/.test(line)).map((line) => line.slice(4, 7));
       assert.deepEqual(frames, ["SUB", "SUB", "SEN", "SEN"]);
-      assert.deepEqual(events.slice(0, 3), ["lost", "waiting", "connecting"]);
+      assert.deepEqual(events.slice(0, 3), ["waiting", "lost", "connecting"]);
       assert.deepEqual(events.slice(-2), ["state connected", "connected"]);
       assert.equal(events.filter((name) => name === "lost").length, 1);
       assert.ok(urls.length >= 2, "a URL for each attempt");
@@ -375,6 +375,42 @@ describe("connecting", { skip }, () => {
     await client.close();
     await assert.rejects(unanswered, isCode("lost"));
     deaf.stop();
+  });
+
+  it("lets those who publish wait for a slow network", async () => {
+    let slow;
+    const peerOf = await peer((data, socket) => {
+      if (data.startsWith("CONNECT")) {
+        (slow = socket).pause();
+        return "CONNECTED\nversion:1.2\n\n\0";
+      }
+    });
+    const client = await connect(peerOf.url, { limit: 20 });
+    let isDone = false;
+    const sent = client.publish("/queue/a", "x".repeat(64 << 20)).then(() => (isDone = true));
+    await new Promise(setImmediate);
+    assert.equal(isDone, false);
+    slow.resume();
+    await sent;
+    await client.close();
+    peerOf.stop();
+  });
+
+  it("forgives a sleep, and asks once more", async () => {
+    const silent = await peer((data) => data.startsWith("CONNECT") && "CONNECTED\nversion:1.2\nheart-beat:1,0\n\n\0");
+    const ticks = [];
+    const every = (interval, callback) => (ticks.push(callback), () => {});
+    const heartbeat = { outgoing: 0, incoming: 1 };
+    const client = await connect(silent.url, { every, heartbeat, attempts: 1, delay: 1 });
+    const lost = event(client, "lost");
+    const end = performance.now() + 10;
+    while (performance.now() < end);
+    ticks[0]();
+    assert.equal(client.state, "connected");
+    ticks[0]();
+    assert.match((await lost).message, /silent/);
+    await client.close();
+    silent.stop();
   });
 
   it("calls a silent server dead, once, and connects again", async () => {

@@ -11,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { promisify } from "node:util";
+import ts from "typescript";
 import { path, reference } from "../api.mjs";
 import { skip, startServer } from "./server.mjs";
 
@@ -47,6 +48,35 @@ describe("the examples", { skip }, () => {
     web?.close();
     await server?.kill();
     await rm(folder, { recursive: true });
+  });
+
+  it("agree with the types", async () => {
+    const all = {};
+    for (const guide of GUIDES) {
+      const text = await readFile(new URL(`../../docs/javascript/${guide}`, import.meta.url), "utf8");
+      for (const [at, [, code]] of [...text.matchAll(/```js\n([^]*?)```/g)].entries()) {
+        all[join(folder, `${guide}-${at}.mts`)] = code;
+      }
+    }
+    all[join(folder, "sockjs.d.mts")] = 'declare module "sockjs-client" { const SockJS: any; export default SockJS; }';
+    for (const [file, code] of Object.entries(all)) await writeFile(file, code);
+    const program = ts.createProgram(Object.keys(all), {
+      noEmit: true,
+      strict: true,
+      // They are JavaScript.
+      noImplicitAny: false,
+      useUnknownInCatchVariables: false,
+      target: ts.ScriptTarget.ES2022,
+      module: ts.ModuleKind.Node16,
+      moduleResolution: ts.ModuleResolutionKind.Node16,
+      types: [],
+      paths: { stompbox: [new URL("../types/stompbox.d.mts", import.meta.url).pathname] },
+    });
+    const faults = ts.getPreEmitDiagnostics(program).map(({ messageText, file, start }) => {
+      const where = file && `${file.fileName}:${file.getLineAndCharacterOfPosition(start).line + 1}`;
+      return `${where}: ${ts.flattenDiagnosticMessageText(messageText, "\n")}`;
+    });
+    assert.deepEqual(faults, []);
   });
 
   const here = (text) =>

@@ -207,8 +207,8 @@ export interface StompClient {
     callback: (...args: ClientEvents[Name]) => void,
   ): () => void;
   /**
-   * Sends a message. The promise is fulfilled when it is handed to the socket, with `receipt` when
-   * the server has confirmed it. Nobody has to wait for it: a failure is not reported elsewhere.
+   * Sends a message. The promise is fulfilled when it is handed to a socket that holds at most 1 MiB
+   * of what is to be sent, with `receipt` when the server has confirmed it. Nobody has to wait for it: a failure is not reported elsewhere.
    */
   publish(destination: string, body?: MessageBody, options?: PublishOptions): Promise<void>;
   /** Subscribes, on this connection and those that follow. Throws if the client is closed. */
@@ -221,7 +221,7 @@ export interface StompClient {
     options?: { signal?: AbortSignal; timeout?: number },
   ): Promise<Result>;
   /** Leaves this connection for a new one, with fresh address and headers; subscriptions stay. */
-  reconnect(): Promise<void>;
+  reconnect(options?: { signal?: AbortSignal }): Promise<void>;
   /** Takes leave of the server and ends the client. Never fails. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

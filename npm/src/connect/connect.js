@@ -1,24 +1,19 @@
 // Our own face: promises, loops, and subscriptions that outlive connections.
 
-import { Connection } from "../connection.js";
+import { later } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call } from "../report.js";
-import { transports } from "../transports/open.js";
-import { addresses, shuffled, withoutLogin } from "./addresses.js";
+import { addresses } from "./addresses.js";
+import { run } from "./attempts.js";
 import { pending, StompError } from "./errors.js";
 import { Message } from "./message.js";
 import { asyncDispose, Subscription } from "./subscription.js";
+import { transaction } from "./transaction.js";
 
 export { StompError };
 
-/** What a server says of credentials that it will refuse again. */
-const REFUSED = /access|auth|credential|denied|forbidden|login|passcode|password|permi|refused|secur/i;
-/** What it may not say the next time. */
-const FULL = /too many|limit/i;
-
-const BEATS = { outgoing: 10000, incoming: 10000 };
-
-const valueOf = (value, ...args) => (typeof value === "function" ? value(...args) : value);
+/** What a socket may hold, in bytes, before those who publish are to wait. */
+const HELD = 1 << 20;
 
 /** Connects: a client, once there is a connection. */
 export async function connect(address, options = {}) {
@@ -68,7 +63,7 @@ export class Client {
     const { signal } = this.options;
     this.abort = () => this.end(signal.reason);
     signal?.aborted ? this.abort() : signal?.addEventListener("abort", this.abort);
-    this.run(0);
+    run(this, 0);
   }
 
   /** Calls back at each event of a name. Returns what ends that. */
@@ -147,55 +142,19 @@ export class Client {
   }
 
   /** Begins a transaction, calls `work` with it, and commits it, or aborts it if `work` fails. */
-  async transaction(work, { signal, timeout } = {}) {
-    signal?.throwIfAborted();
-    const own = this.need();
-    const id = `tx-${++this.counter}`;
-    const header = { transaction: id };
-    const isHere = () => {
-      if (this.connection !== own) {
-        throw new StompError("lost", `the connection of transaction ${id} is lost, and so is it`);
-      }
-    };
-    own.request("begin", id);
-    // It ends with its connection.
-    const end = this.waitFor(`${id} ends`, signal, Infinity);
-    try {
-      const transaction = {
-        id,
-        publish: async (destination, body, options) => {
-          isHere();
-          return this.publish(destination, body, { ...options, headers: { ...options?.headers, ...header } });
-        },
-        ack: (message) => message.ack(header),
-        nack: (message) => message.nack(header),
-      };
-      const result = await Promise.race([work(transaction), end.promise]);
-      isHere();
-      const wait = this.waitFor(`${id} commit`, signal, timeout, `the receipt of COMMIT ${id}`);
-      own.request("commit", id, { receipt: `${id} commit` });
-      await wait.promise;
-      return result;
-    } catch (error) {
-      try {
-        own.request("abort", id);
-      } catch {
-        // It has ended with its connection, or is committed but for the receipt.
-      }
-      throw error;
-    } finally {
-      end.resolve();
-    }
+  transaction(work, options) {
+    return transaction(this, work, options);
   }
 
   /** Leaves this connection for a new one, with fresh address and headers; subscriptions stay. */
-  async reconnect() {
+  async reconnect({ signal } = {}) {
+    signal?.throwIfAborted();
     const own = this.need();
     own.disconnect({ receipt: "reconnect" });
     // What is published from now on is for the next one.
     this.leaving = own;
     this.connection = undefined;
-    const wait = pending();
+    const wait = pending(signal);
     wait.limit(2 * this.options.timeout, "a new connection");
     const ends = [this.on("connected", wait.resolve), this.on("closed", wait.reject)];
     return wait.promise.finally(() => ends.forEach((end) => end())).then(() => {});
@@ -267,7 +226,10 @@ export class Client {
         const forget = () => this.waits.delete(receipt);
         wait.promise.then(forget, forget);
       } else {
-        wait.resolve();
+        const own = this.connection;
+        const settle = () =>
+          own.socket.bufferedAmount > HELD && !own.isOver ? later(10, settle) : wait.resolve();
+        settle();
       }
     } catch (error) {
       wait.reject(error);
@@ -282,130 +244,6 @@ export class Client {
       this.subscriptions.delete(own.id);
       own.end(error);
     }
-  }
-
-  /** Tries the addresses, round after round, until one answers; after an error not at once. */
-  async run(round, error) {
-    const { attempts, initialAttempts, randomize, delay, maxDelay, jitter } = this.options;
-    for (;;) {
-      if (error) {
-        this.set("waiting");
-        await this.pause(Math.min(delay * 2 ** round, maxDelay) * (1 - jitter * Math.random()));
-      }
-      for (const address of randomize ? shuffled(this.list) : this.list) {
-        if (this.isEnding()) {
-          return;
-        }
-        this.set("connecting");
-        try {
-          await this.attempt(address, round);
-          this.round = round;
-          return;
-        } catch (failure) {
-          error = failure;
-          if (!this.isEnding()) {
-            this.emit("failed", error);
-            /refused|address/.test(error.code) && this.end(error);
-          }
-        }
-      }
-      if (++round >= (this.since ? attempts : Math.min(attempts, initialAttempts))) {
-        this.end(error);
-      }
-      if (this.isEnding()) {
-        return;
-      }
-    }
-  }
-
-  pause(ms) {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, ms);
-      this.wake = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-      // The network is back: no reason to wait.
-      globalThis.addEventListener?.("online", this.wake, { once: true });
-    }).finally(() => globalThis.removeEventListener?.("online", this.wake));
-  }
-
-  async attempt(address, round) {
-    const wait = (this.attempting = pending());
-    const { options } = this;
-    let own;
-    let isDone = false;
-    wait.limit(options.timeout, "a connection (timeout)");
-    const open = async () => {
-      const target = await valueOf(address, round);
-      const headers = await valueOf(options.headers, round);
-      if (isDone) {
-        return;
-      }
-      let socket = target;
-      let found = {};
-      if (typeof target === "string" || target instanceof URL) {
-        const [url, from] = withoutLogin(target);
-        const protocols = String(options.versions).split(",").map((it) => `v${it.replace(".", "")}.stomp`);
-        found = from;
-        socket = transports.open(url, { protocols, ...options });
-      }
-      if (socket.readyState > 1) {
-        throw new StompError("address", "the socket that was given is spent: give a function that makes one");
-      }
-      const { login = found.login, passcode = found.passcode, host = found.host } = options;
-      own = this.open(socket, { host, login, passcode, ...headers }, wait);
-    };
-    open().catch(wait.reject);
-    try {
-      await wait.promise;
-    } catch (error) {
-      own?.discard();
-      throw error;
-    } finally {
-      isDone = true;
-    }
-  }
-
-  open(socket, headers, wait) {
-    const isReact = globalThis.navigator?.product === "ReactNative";
-    const { debug, heartbeat, ...options } = this.options;
-    const { outgoing, incoming } = heartbeat === false ? { outgoing: 0, incoming: 0 } : { ...BEATS, ...heartbeat };
-    let error;
-    const own = new Connection(
-      socket,
-      { binary: isReact, addNull: isReact, ...options, outgoing, incoming, headers },
-      {
-        debug: debug && ((make) => debug(make())),
-        beat: () => this.emit("beat"),
-        error: (event) => (error ??= event.error ?? (event.message && new Error(event.message))),
-        silent: (ms) => (error = new StompError("lost", `the server was silent for ${ms} ms`)),
-        frame: (event) => {
-          if (event.kind === Kind.CONNECTED) {
-            this.connected(own, event);
-            wait.resolve();
-          } else if (event.kind === Kind.ERROR || event.kind === Kind.FAILURE) {
-            error = this.failure(event, own === this.connection);
-            wait.reject(error);
-          } else {
-            this.take(own, event);
-          }
-        },
-        closed: (event) => {
-          const text = `the connection ${own === this.connection ? "is lost" : "can't be made"}`;
-          const why = error?.message || event?.reason;
-          const failure =
-            error instanceof StompError
-              ? error
-              : new StompError("lost", why ? `${text}: ${why}` : text, { cause: error, event });
-          wait.reject(failure);
-          if (own === this.connection || own === this.leaving) {
-            this.lost(failure);
-          }
-        },
-      },
-    );
-    return own;
   }
 
   connected(own, { headers }) {
@@ -451,23 +289,13 @@ export class Client {
     }
   }
 
-  failure(event, wasConnected) {
-    if (event.kind === Kind.FAILURE) {
-      return new StompError("protocol", event.text);
-    }
-    const { headers } = event;
-    const text = headers.message ?? event.body;
-    const all = text + event.body;
-    const isRefused = !wasConnected && REFUSED.test(all) && !FULL.test(all);
-    const error = new StompError(isRefused ? "refused" : "server", `the server says: ${text}`, { frame: event });
-    if (wasConnected) {
-      const id = headers["receipt-id"];
-      this.waits.get(id)?.reject(error);
-      // It would be refused again on each connection.
-      this.subscriptions.get(id)?.end(error);
-      this.emit("error", error);
-    }
-    return error;
+  /** The server's ERROR, of what it names. */
+  refused(error, { headers }) {
+    const id = headers?.["receipt-id"];
+    this.waits.get(id)?.reject(error);
+    // It would be refused again on each connection.
+    this.subscriptions.get(id)?.end(error);
+    this.emit("error", error);
   }
 
   lost(error) {
@@ -488,12 +316,13 @@ export class Client {
       this.finish();
       return;
     }
+    this.set("waiting");
     this.emit("lost", error);
     const { leaving: isPlanned, round } = this;
     this.leaving = undefined;
     // Who answers and then throws out is not asked at once again and again.
     const wasShort = !isPlanned && Date.now() - this.since < this.options.delay * 2 ** round;
-    this.run(wasShort ? round + 1 : 0, isPlanned ? undefined : error);
+    run(this, wasShort ? round + 1 : 0, isPlanned ? undefined : error);
   }
 
   /** Ends the client: by `error`, or because the program wants it. */

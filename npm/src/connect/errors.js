@@ -1,4 +1,10 @@
 import { ignore } from "../connection.js";
+import { Kind } from "../core/session.js";
+
+/** What a server says of credentials that it will refuse again. */
+const REFUSED = /access|auth|credential|denied|forbidden|login|passcode|password|permi|refused|secur/i;
+/** What it may not say the next time. */
+const FULL = /too many|limit/i;
 
 /** What went wrong; `code` says which kind, and `frame` is the server's, if it was one. */
 export class StompError extends Error {
@@ -35,4 +41,16 @@ export function pending(signal) {
   };
   signal?.aborted ? abort() : signal?.addEventListener("abort", abort);
   return result;
+}
+
+/** The error of an ERROR frame, or of a session's failure. */
+export function errorOf(event, wasConnected) {
+  if (event.kind === Kind.FAILURE) {
+    return new StompError("protocol", event.text);
+  }
+  const { headers, body } = event;
+  const text = headers.message ?? body;
+  const all = text + body;
+  const isRefused = !wasConnected && REFUSED.test(all) && !FULL.test(all);
+  return new StompError(isRefused ? "refused" : "server", `the server says: ${text}`, { frame: event });
 }
