@@ -86,8 +86,8 @@ await Promise.all([
   commonJs(SCRIPT, "browser-cjs.cjs", "csp.cjs"),
   script(WASM, "stomp.js"),
   script(SCRIPT, "stomp.csp.js"),
-  // Here `.js` is a script, which `require` loads too.
-  writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
+  // Here `.js` is a script, which `require` loads too. Bundlers look here for what has effects.
+  writeFile(inDist("package.json"), '{ "type": "commonjs", "sideEffects": ["./*.js"] }\n'),
   ...["stompbox", "connect", ...ENTRIES].flatMap((name) =>
     ["mts", "cts"].map((kind) => {
       // The others are the same for both kinds of module.

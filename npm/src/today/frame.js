@@ -1,7 +1,7 @@
 import { bytesOf, textOf, utf8Length } from "../core/utf8.js";
 
 const ESCAPES = { "\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c" };
-const UNESCAPES = Object.fromEntries(Object.entries(ESCAPES).map(([plain, escaped]) => [escaped, plain]));
+const UNESCAPES = { "\\\\": "\\", "\\r": "\r", "\\n": "\n", "\\c": ":" };
 
 /** CONNECT and CONNECTED are never escaped. */
 const isEscaped = (escape, command) => escape && !/^CONNECT(ED)?$/.test(command);

@@ -1,5 +1,6 @@
-import Stomp, { type Client, type Message, Stomp as Named } from "stompbox";
-import { Stomp as Classic } from "stompbox/classic";
+import Stomp, { Client as Today, type IMessage, Stomp as Named, connect } from "stompbox";
+import { type Client, type Message, Stomp as Classic } from "stompbox/classic";
+import { Client as Same } from "stompbox/client";
 import { Kind, Session, readFrames, type Received } from "stompbox/core";
 import Csp from "stompbox/csp";
 
@@ -11,3 +12,5 @@ const session = new Session({ versions: ["1.2"], outgoing: 0, incoming: 0, toler
 const event = session.next();
 export const text: string | undefined = event?.kind === Kind.FAILURE ? event.text : event?.body;
 export const frames: Received[] = readFrames(new Uint8Array(0));
+export const today: Same = new Today({ onUnhandledMessage: (message: IMessage) => message.ack() });
+export const own = connect("ws://127.0.0.1/").then((client) => client.close());
