@@ -133,17 +133,17 @@ export class Session extends Reader {
     this.transactions.add(transaction);
   }
 
-  commit(transaction) {
-    this.end("COMMIT", transaction);
+  commit(transaction, headers) {
+    this.end("COMMIT", transaction, headers);
   }
 
   abort(transaction) {
     this.end("ABORT", transaction);
   }
 
-  end(command, transaction) {
+  end(command, transaction, headers) {
     this.transaction(transaction);
-    this.request(command, { transaction });
+    this.request(command, { transaction }, headers);
     this.transactions.delete(transaction);
   }
 

@@ -1,0 +1,38 @@
+import { ignore } from "../connection.js";
+
+/** What went wrong; `code` says which kind, and `frame` is the server's, if it was one. */
+export class StompError extends Error {
+  constructor(code, message, more) {
+    super(message);
+    Object.assign(this, { name: "StompError", code }, more);
+  }
+}
+
+/**
+ * `{promise, resolve, reject, limit(ms, what)}`: a promise that also fails by the signal, and at the
+ * limit. Nobody has to look at it: a failure that nobody waits for is not reported.
+ */
+export function pending(signal) {
+  let timer;
+  const result = {};
+  const abort = () => result.reject(signal.reason);
+  result.promise = new Promise((resolve, reject) => {
+    const end = (settle) => (value) => {
+      clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+      settle(value);
+    };
+    result.resolve = end(resolve);
+    result.reject = end(reject);
+  });
+  result.promise.catch(ignore);
+  result.limit = (ms, what) => {
+    clearTimeout(timer);
+    // A timer's longest; beyond it there is none.
+    timer =
+      ms < 2 ** 31 &&
+      setTimeout(() => result.reject(new StompError("timeout", `${what}: not within ${ms} ms`)), ms);
+  };
+  signal?.aborted ? abort() : signal?.addEventListener("abort", abort);
+  return result;
+}
