@@ -186,6 +186,45 @@ describe("a session reads", () => {
     }
   });
 
+  it("a head that comes piece by piece, without reading it again for each", () => {
+    const value = "b".repeat(20_000);
+    for (const part of [(text) => text, (text) => encoder.encode(text)]) {
+      const session = connected("1.2");
+      const read = session.core.head;
+      let reads = 0;
+      session.core = { ...session.core, head: (...args) => (reads++, read(...args)) };
+      for (const letter of `MESSAGE\na:${value}\n\nbody`) {
+        session.feed(part(letter));
+        assert.equal(session.next(), undefined);
+      }
+      session.feed(part("\0"));
+      const { headers, body } = session.next();
+      assert.deepEqual([headers.a, body], [value, "body"]);
+      assert.ok(reads < 30, `${reads} reads`);
+      session.close();
+    }
+  });
+
+  it("what is wrong in a head as soon as the piece that has it", () => {
+    for (const [pieces, expected] of [
+      [["MESS", "AGE", "\na:b", "\0"], /NUL in a head/],
+      [["MESSAGE\na:", ...Array(140).fill("b".repeat(1000))], /head of more than 128 KiB/],
+      [["MESSAGE\na", "b", "c\n"], /header line/],
+    ]) {
+      for (const part of [(text) => text, (text) => encoder.encode(text)]) {
+        const session = connected("1.2");
+        const seen = [];
+        for (const piece of pieces) {
+          session.feed(part(piece));
+          seen.push(...all(session));
+        }
+        assert.equal(seen.length, 1, pieces[0]);
+        assert.match(seen[0].text, expected);
+        session.close();
+      }
+    }
+  });
+
   it("bytes that are no UTF-8: in a head a failure, in a body no matter", () => {
     const session = connected("1.2");
     session.feed(Uint8Array.from([...encoder.encode("MESSAGE\n\n"), 0xff, 0xfe, 0]));

@@ -71,6 +71,8 @@ export class Reader {
     /** The frame whose body is to come, and what there is of it. */
     this.event = undefined;
     this.over = false;
+    /** Whether nothing came that could end the head that has begun. */
+    this.isWaiting = false;
   }
 
   /** Takes text, an ArrayBuffer or any view. */
@@ -104,12 +106,17 @@ export class Reader {
       this.half = half ? data.slice(-1) : "";
       data = half ? data.slice(0, -1) : data;
     }
+    if (this.isWaiting) {
+      // A head that comes in many pieces is not read again for each: it has few ends of lines.
+      const hasEnd = isText(data) ? /[\n\0]/.test(data) : data.includes(10) || data.includes(0);
+      this.isWaiting = !hasEnd && rest.length + data.length < this.core.io.length;
+    }
     this.data = !rest.length ? data : isText(data) ? rest + data : concat([rest, data]);
   }
 
   /** What the data hold next, a `Received`, or for a failure `{kind, text}`; undefined: no more. */
   next() {
-    if (this.over) {
+    if (this.over || this.isWaiting) {
       return undefined;
     }
     try {
@@ -161,6 +168,7 @@ export class Reader {
       // Lines between frames: nobody needs them again.
       this.at += words[0];
       if (end >= data.length) {
+        this.isWaiting = this.at < data.length;
         return undefined;
       }
       this.window = Math.min(2 * this.window, io.length);

@@ -12,8 +12,11 @@ const clock = () => (typeof performance === "object" ? performance.now() : Date.
 
 const VERSIONS = ["1.0", "1.1", "1.2"];
 
-/** Names of headers that need no escapes: programs use the same again and again. */
-const plain = new Set();
+/**
+ * What begins the line of a name that needs no escapes, by the name: programs use the same again and
+ * again, and a text of fewer parts is put together sooner.
+ */
+const plain = new Map();
 
 const refuse = (text) => {
   throw new Error(text);
@@ -43,7 +46,7 @@ export class Session extends Reader {
     this.frames = [];
     this.heard = clock();
     try {
-      this.frames.push(`${this.head("CONNECT", {}, all)}\n\0`);
+      this.frames.push(`${this.head("CONNECT", {}, all)}\n\n\0`);
     } catch (error) {
       this.close();
       throw error;
@@ -71,12 +74,12 @@ export class Session extends Reader {
       String(given) === String(length) || refuse(`content-length ${given}: the body has ${length} bytes`);
     } else if (withLength) {
       if (length) {
-        head += `content-length:${length}\n`;
+        head += `\ncontent-length:${length}`;
       }
     } else if (body.includes(text ? "\0" : 0)) {
       refuse("a body with a NUL needs a content-length");
     }
-    head += "\n";
+    head += "\n\n";
     if (text) {
       this.frames.push(`${head}${body}\0`);
     } else {
@@ -210,7 +213,7 @@ export class Session extends Reader {
 
   request(command, own, headers) {
     this.connected(headers);
-    this.frames.push(`${this.head(command, own, headers)}\n\0`);
+    this.frames.push(`${this.head(command, own, headers)}\n\n\0`);
   }
 
   connected(headers) {
@@ -222,9 +225,12 @@ export class Session extends Reader {
     this.transactions.has(id) || refuse(`no open transaction ${id}`);
   }
 
-  /** Command and headers; `null` and `undefined` mean no header, and `own` ones can't be given. */
+  /**
+   * Command and headers, without the last LF; `null` and `undefined` mean no header, and `own` ones
+   * can't be given.
+   */
   head(command, own, headers) {
-    let head = `${command}\n`;
+    let head = command;
     for (const name in own) {
       head += this.line(name, own[name]);
     }
@@ -240,14 +246,15 @@ export class Session extends Reader {
     if (value == null) {
       return "";
     }
-    let written = name;
-    if (!plain.has(name)) {
-      written = this.escape(name, 1);
+    let begin = plain.get(name);
+    if (begin === undefined) {
+      const written = this.escape(name, 1);
+      begin = `\n${written}:`;
       if (written === name && plain.size < 256) {
-        plain.add(name);
+        plain.set(name, begin);
       }
     }
-    return `${written}:${this.escape(String(value), 0)}\n`;
+    return begin + this.escape(String(value), 0);
   }
 
   escape(text, isName) {
