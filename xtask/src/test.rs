@@ -31,9 +31,29 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     steps.run("the JavaScript library in Node", || {
         run(npm("npm", &["test"]).env("STOMPBOX", &program))
     });
+    rabbitmq(&mut steps, install);
     clients::test(&mut steps, install);
     browsers(&mut steps, install, &program);
     steps.finish()
+}
+
+/// The command line against a RabbitMQ that the test starts.
+fn rabbitmq(steps: &mut Steps, install: bool) {
+    let name = "the command line with RabbitMQ";
+    let server = Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
+    if !server.is_file() && !install {
+        let hint =
+            "no rabbitmq-server; apt-get install rabbitmq-server, or cargo xtask test --install";
+        return steps.skip(name, hint);
+    }
+    steps.run(name, || {
+        if !server.is_file() {
+            tools::apt_install(&["rabbitmq-server"])?;
+        }
+        run(cargo()
+            .args(["test", "--package", "stompbox-cli", "--test", "rabbitmq"])
+            .args(["--", "--ignored"]))
+    });
 }
 
 /// What runs in browsers: the library's suite in each, the rest in Chromium.

@@ -14,7 +14,10 @@ use rustls::{
     crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
-use stompbox::{Client, ConnectOptions, HeartBeat, InFlight, Reconnect, TlsOptions, Versions};
+use stompbox::{
+    Client, Closed, ConnectOptions, HeartBeat, InFlight, ReceiptError, Reconnect, TlsOptions,
+    Versions,
+};
 
 use crate::{
     args::{Connect, Secret},
@@ -135,6 +138,15 @@ impl Target {
 /// Connects.
 pub(crate) async fn connect(args: &Connect) -> Result<Client, Failure> {
     Ok(Target::of(args)?.options(args)?.connect().await?)
+}
+
+/// Takes leave of a server that owes nothing more. Some (RabbitMQ's WebSocket) close the connection
+/// before the receipt of DISCONNECT: that is a leave too.
+pub(crate) async fn leave(client: &Client) -> Result<(), Failure> {
+    match client.disconnect().await {
+        Ok(()) | Err(ReceiptError::Closed(Closed::ByServer | Closed::Io(_))) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// `HOST:PORT` alone is TCP.

@@ -8,7 +8,7 @@ use crate::{
     args::Browse,
     exit::{Exit, Failure, NOTHING, USAGE},
     render::Printer,
-    target::connect,
+    target::{connect, leave},
 };
 
 /// Prints a queue's messages, and leaves them there.
@@ -53,7 +53,7 @@ pub(crate) async fn run(args: Browse) -> Result<(), Failure> {
         seen += 1;
     }
     drop(messages);
-    client.disconnect().await?;
+    leave(&client).await?;
     match seen {
         0 => Err(Exit::failure(NOTHING, "there is no message")),
         _ => Ok(()),

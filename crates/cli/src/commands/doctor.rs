@@ -15,7 +15,7 @@ use x509_cert::{Certificate, der::Decode as _};
 use crate::{
     args::{Connect, Doctor},
     exit::{Exit, Failure, NO_CONNECTION, code_of},
-    target::{Target, trusting},
+    target::{Target, leave, trusting},
 };
 
 /// An origin that no server should know.
@@ -111,7 +111,7 @@ async fn examine(
     }
     heart_beats(&client, args, findings)?;
     receipts(&client, findings).await?;
-    client.disconnect().await?;
+    leave(&client).await?;
     let is_local = place.as_ref().is_none_or(Place::is_local);
     strangers(server, args, is_local, findings).await?;
     if server.starts_with("ws://") || server.starts_with("wss://") {
@@ -293,7 +293,7 @@ async fn strangers(
         .connect_timeout(Duration::from_secs(5));
     match options.connect().await {
         Ok(client) => {
-            client.disconnect().await?;
+            leave(&client).await?;
             match is_local {
                 true => findings.good("it lets in everybody, on this machine"),
                 false => findings.bad("it lets in everybody", "give it users"),
@@ -311,7 +311,7 @@ async fn origins(one: &Target, args: &Connect, findings: &mut Findings) -> Resul
     let options = one.options(args)?.origin(FOREIGN);
     match options.connect().await {
         Ok(client) => {
-            client.disconnect().await?;
+            leave(&client).await?;
             findings.bad(
                 &format!("the origin {FOREIGN} is accepted"),
                 "set the origins that may connect",

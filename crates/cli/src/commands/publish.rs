@@ -13,7 +13,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use crate::{
     args::Publish,
     exit::{Exit, Failure},
-    target::{connect, headers},
+    target::{connect, headers, leave},
 };
 
 /// Receipts that may be under way.
@@ -206,7 +206,11 @@ impl<'a> Sender<'a> {
         if let Some(progress) = &self.progress {
             progress.finish();
         }
-        self.client.disconnect().await?;
+        match self.args.no_receipt {
+            // Only this tells that the server has them.
+            true => self.client.disconnect().await?,
+            false => leave(&self.client).await?,
+        }
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     execute::execute,
     exit::{Exit, Failure},
     render::Printer,
-    target::{Target, connect, headers},
+    target::{Target, connect, headers, leave},
 };
 
 /// Sends a request, and prints its reply.
@@ -42,7 +42,7 @@ pub(crate) async fn request(args: Request) -> Result<(), Failure> {
         _ = tokio::signal::ctrl_c() => return Err(Exit::interrupted()),
     };
     Printer::new(args.output, None, false)?.print(&mut stdout().lock(), &reply)?;
-    client.disconnect().await?;
+    leave(&client).await?;
     Ok(())
 }
 
@@ -87,6 +87,6 @@ pub(crate) async fn reply(args: Reply) -> Result<(), Failure> {
         answered += 1;
     }
     drop(requests);
-    client.disconnect().await?;
+    leave(&client).await?;
     Ok(())
 }

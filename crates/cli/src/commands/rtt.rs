@@ -7,7 +7,11 @@ use std::{
 
 use serde_json::json;
 
-use crate::{args::RoundTrip, exit::Failure, target::Target};
+use crate::{
+    args::RoundTrip,
+    exit::Failure,
+    target::{Target, leave},
+};
 
 /// Times the connection, and receipts.
 pub(crate) async fn run(args: RoundTrip) -> Result<(), Failure> {
@@ -23,7 +27,7 @@ pub(crate) async fn run(args: RoundTrip) -> Result<(), Failure> {
     }
     let version = client.version();
     let server = client.connected_header("server").unwrap_or_default();
-    client.disconnect().await?;
+    leave(&client).await?;
     times.sort_unstable();
     let part = |percent: usize| {
         let at = (times.len() * percent).div_ceil(100).max(1) - 1;

@@ -15,7 +15,7 @@ use crate::{
     execute::execute,
     exit::{Exit, Failure, TIMEOUT},
     render::Printer,
-    target::{connect, headers},
+    target::{connect, headers, leave},
 };
 
 /// Prints messages until there are enough, the connection ends, or Ctrl-C.
@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Subscribe) -> Result<(), Failure> {
         }
     }
     drop(messages);
-    client.disconnect().await?;
+    leave(&client).await?;
     Ok(())
 }
 

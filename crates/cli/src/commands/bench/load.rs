@@ -17,7 +17,12 @@ use super::{
     check::{self, Checks, Watch},
     histogram,
 };
-use crate::{args::BenchKind, commands::subscribe::ack_mode, exit::Failure, target::Target};
+use crate::{
+    args::BenchKind,
+    commands::subscribe::ack_mode,
+    exit::Failure,
+    target::{Target, leave},
+};
 
 /// What a run found.
 pub(super) struct Outcome {
@@ -220,7 +225,7 @@ async fn send(
         receipts.saturating_record(nanoseconds(due.elapsed()));
     }
     // Its receipt says that the server has all of it.
-    client.disconnect().await?;
+    leave(&client).await?;
     Ok((producer, number, receipts))
 }
 
@@ -264,7 +269,7 @@ async fn receive(
         }
     }
     drop(subscription);
-    client.disconnect().await?;
+    leave(&client).await?;
     Ok((watch, latency))
 }
 
@@ -284,7 +289,7 @@ pub(super) async fn connect(run: &Arc<Run>) -> Result<Outcome, Failure> {
                 let begun = Instant::now();
                 let client = client(&run).await?;
                 times.saturating_record(nanoseconds(begun.elapsed()));
-                client.disconnect().await?;
+                leave(&client).await?;
                 run.received.fetch_add(1, Ordering::Relaxed);
             }
             Ok::<_, Failure>(times)
@@ -343,6 +348,6 @@ pub(super) async fn round_trips(run: &Arc<Run>) -> Result<Outcome, Failure> {
     outcome.received = run.received.load(Ordering::Relaxed);
     outcome.checks = check::sum(&[watch], &[number], false);
     drop(subscription);
-    client.disconnect().await?;
+    leave(&client).await?;
     Ok(outcome)
 }
