@@ -636,6 +636,7 @@ describe("frames", () => {
     parser.parseChunk("\0\n\n");
     assert.equal(pings, 5);
     const frame = FrameImpl.fromRawFrame(frames[0], true);
+    assert.deepEqual(frames[0].headers, [["foo", "a:b"]]);
     assert.equal(frame.command, "RECEIVE");
     assert.deepEqual(frame.headers, { foo: "a:b" });
     assert.equal(frame.body, "hi");

@@ -57,7 +57,7 @@ export type publishParams = IPublishParams;
 
 export type RawHeaderType = [string, string];
 
-/** A frame of `Parser`'s, its headers as they were written. */
+/** A frame of `Parser`'s: escapes as they were written, of a repeated header the first entry. */
 export interface IRawFrameType {
   command: string | undefined;
   headers: RawHeaderType[];
