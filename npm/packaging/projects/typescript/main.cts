@@ -7,3 +7,5 @@ client.send("/a", {}, new Uint8Array(1));
 const frame: Stomp.Frame = new classic.Stomp.Frame("SEND");
 const session: core.Session | undefined = frame.body ? undefined : undefined;
 void session;
+const own: Promise<Stomp.StompClient> = Stomp.connect("ws://127.0.0.1/");
+void own.catch((error: Stomp.StompError) => error.code);
