@@ -55,7 +55,9 @@ export async function reference() {
   for (const name of files) {
     const text = await readFile(new URL(name, types), "utf8");
     const source = ts.createSourceFile(name, text, ts.ScriptTarget.Latest, true);
-    const nodes = source.statements.filter((node) => !ts.isExportDeclaration(node) && !ts.isExportAssignment(node));
+    const nodes = source.statements.filter(
+      (node) => ![ts.isImportDeclaration, ts.isExportDeclaration, ts.isExportAssignment].some((is) => is(node)),
+    );
     if (nodes.length) {
       parts.push(`## ${name.replace(".d.mts", "")}\n`, ...nodes.map((node) => `${declaration(source, node)}\n`));
     }

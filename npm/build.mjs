@@ -13,8 +13,8 @@ const here = new URL("./", import.meta.url);
 const inSource = (name) => new URL(`src/entrypoints/${name}`, here).pathname;
 const inDist = (name) => new URL(`dist/${name}`, here).pathname;
 
-/** What can be imported beside the root: each has src/entrypoints/NAME.js and types/NAME.d.{mts,cts}. */
-const ENTRIES = ["classic", "core"];
+/** What can be imported beside the root: each has src/entrypoints/NAME.js and types/NAME.d.mts. */
+const ENTRIES = ["classic", "client", "core"];
 const entryFiles = ENTRIES.map((name) => `${name}.js`);
 
 const parts = await core();
@@ -88,11 +88,12 @@ await Promise.all([
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too.
   writeFile(inDist("package.json"), '{ "type": "commonjs" }\n'),
-  cp(new URL("types/connect.d.mts", here), new URL("dist/connect.d.mts", here)),
-  ...["stompbox", ...ENTRIES].flatMap((name) =>
-    ["mts", "cts"].map((kind) =>
-      cp(new URL(`types/${name}.d.${kind}`, here), new URL(`dist/${name}.d.${kind}`, here)),
-    ),
+  ...["stompbox", "connect", ...ENTRIES].flatMap((name) =>
+    ["mts", "cts"].map((kind) => {
+      // The others are the same for both kinds of module.
+      const from = name === "stompbox" ? kind : "mts";
+      return cp(new URL(`types/${name}.d.${from}`, here), new URL(`dist/${name}.d.${kind}`, here));
+    }),
   ),
   // A tarball has its own.
   ...["MIT", "APACHE"].map((name) =>
@@ -106,5 +107,6 @@ await checkSizes({
   "stomp.min.js": await readFile(inDist("stomp.min.js")),
   "stomp.csp.min.js": await readFile(inDist("stomp.csp.min.js")),
   "stompbox (browsers, minified)": await minified(WASM, "browser.js"),
+  "stompbox/client (minified)": await minified(WASM, "client.js"),
   "stompbox/core (minified)": await minified(WASM, "core.js"),
 });

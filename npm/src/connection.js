@@ -36,8 +36,9 @@ export class Connection {
    * `options`, each read when it is needed, so getters do: `versions` as `1.2,1.1`; `headers` of
    * CONNECT; `outgoing`, `incoming` heart-beats in ms; `tolerance` in percent of the agreed interval
    * (200); `every(ms, callback)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
-   * and again for the close; `split`, the most characters in a piece; `binary`: all goes out as bytes;
-   * `text`: nothing does (as SockJS, which is known); `addNull`: the host chops the NUL off (React Native); `raw`: debug
+   * and again for the close; `split`, the most characters in a piece; `whole`: bytes are not split;
+   * `binary`: all goes out as bytes; `text`: nothing does (as SockJS, which is known); `addNull`: the
+   * host chops the NUL off (React Native); `raw`: debug
    * lines show whole frames; `linger`: a silent peer's socket is closed, not discarded.
    *
    * `on`: callbacks, isolated from each other: `opened()`; `data(data)` as it came; `frame(event)`,
@@ -54,8 +55,13 @@ export class Connection {
     this.ticks = [];
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.receive(data);
-    // `ws` of Node throws if nobody listens.
-    socket.onerror ??= (event) => this.call("error", event);
+    const failed = (event) => this.call("error", event);
+    if (on.error) {
+      socket.onerror = failed;
+    } else {
+      // A program's own stays; and `ws` of Node throws if nobody listens.
+      socket.onerror ??= ignore;
+    }
     socket.onclose = (event) => this.closed(event);
     const opened = () => this.isOver || this.session || this.opened();
     if (socket.readyState === OPEN) {
@@ -91,7 +97,7 @@ export class Connection {
     if (!this.isOver) {
       this.stop();
       this.wait(() => this.discard());
-      this.socket.onopen = ignore;
+      this.socket.onopen = this.socket.onmessage = ignore;
       this.socket.close();
     }
   }
@@ -153,12 +159,12 @@ export class Connection {
         frame = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(frame);
       }
       let remaining = frame.length;
-      for (const piece of split(frame, options.split)) {
+      const isText = typeof frame === "string";
+      const size = (isText || !options.whole) && !isBeat && options.split;
+      for (const piece of split(frame, size)) {
         remaining -= piece.length;
-        socket.send(options.binary && typeof piece === "string" ? bytesOf(piece) : piece);
-        if (piece.length < frame.length) {
-          this.call("piece", piece.length, remaining);
-        }
+        socket.send(options.binary && isText ? bytesOf(piece) : piece);
+        size && this.call("piece", piece.length, remaining);
       }
     }
   }
@@ -216,6 +222,8 @@ export class Connection {
     if (incoming) {
       this.say(() => `check PONG every ${incoming}ms`);
       let last = now();
+      // What has come is heard now: see there.
+      this.session.isSilent();
       let isPardoned = false;
       tick(incoming, () => {
         const late = now() - last > 1.5 * incoming;

@@ -5,7 +5,7 @@ import { stat } from "node:fs/promises";
 import { createRequire } from "node:module";
 import net from "node:net";
 import { describe, it } from "node:test";
-import { Stomp } from "../dist/esm/browser.mjs";
+import { Stomp } from "../dist/esm/classic.mjs";
 
 class FakeSocket {
   readyState = 0;

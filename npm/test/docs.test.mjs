@@ -17,7 +17,7 @@ import { skip, startServer } from "./server.mjs";
 
 const run = promisify(execFile);
 const sockjs = createRequire(import.meta.url)("sockjs");
-const GUIDES = ["guide.md"];
+const GUIDES = ["guide.md", "from-stomp.js.md", "from-stompjs.md", "from-webstomp-client.md"];
 
 it("has a reference that is current: `node api.mjs` writes it", async () => {
   assert.equal(await readFile(path, "utf8"), await reference());
@@ -83,6 +83,7 @@ describe("the examples", { skip }, () => {
     text
       .replaceAll("http://localhost:61614/sockjs", `http://localhost:${web.address().port}/sockjs`)
       .replaceAll("ws://localhost:61614/stomp", `ws://localhost:${new URL(server.ws).port}/stomp`)
+      .replaceAll('"localhost", 61613', `"localhost", ${server.port}`)
       .replaceAll("stomp://localhost:61613", `stomp://localhost:${server.port}`)
       .replaceAll('"stompbox"', JSON.stringify(new URL("../dist/node/node.mjs", import.meta.url).href))
       .replaceAll('"sockjs-client"', JSON.stringify(import.meta.resolve("sockjs-client")));

@@ -148,7 +148,7 @@ export interface StompMessage {
 }
 
 /** A subscription: read it by `for await`. Leaving the loop ends it. */
-export interface StompSubscription extends AsyncIterable<StompMessage> {
+export interface Subscription extends AsyncIterable<StompMessage> {
   readonly id: string;
   readonly destination: string;
   /** Fulfilled at the server's receipt of the first SUBSCRIBE. Some servers send none. */
@@ -212,7 +212,7 @@ export interface StompClient {
    */
   publish(destination: string, body?: MessageBody, options?: PublishOptions): Promise<void>;
   /** Subscribes, on this connection and those that follow. Throws if the client is closed. */
-  subscribe(destination: string, options?: SubscribeOptions): StompSubscription;
+  subscribe(destination: string, options?: SubscribeOptions): Subscription;
   /** Publishes with `reply-to` and `correlation-id`, and gives the answer to that. */
   request(destination: string, body?: MessageBody, options?: RequestOptions): Promise<StompMessage>;
   /** Begins a transaction, calls `work` with it, and commits it, or aborts it if `work` fails. */

@@ -22,6 +22,22 @@ pub(crate) fn javascript() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Builds the page whose front end is Rust, `examples/browser/dist`.
+pub(crate) fn rust_page() -> Result<(), Failure> {
+    add_wasm_target()?;
+    run(cargo()
+        .args(["build", "--package", "stompbox-example-browser"])
+        .args(["--target", WASM]))?;
+    let module = target()
+        .join(WASM)
+        .join("debug/stompbox_example_browser.wasm");
+    let mut bindgen = cargo();
+    bindgen.args(["run", "--package", "stompbox-bindgen", "--"]);
+    run(bindgen
+        .arg(module)
+        .arg(root().join("examples/browser/dist")))
+}
+
 /// Builds the library anew, which prints the sizes of its files and fails where one has grown.
 pub(crate) fn sizes() -> Result<(), Failure> {
     let core = core()?;

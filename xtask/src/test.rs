@@ -19,11 +19,14 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     );
     steps.run("Rust", || {
         // The comparison with peers is a benchmark, without tests of its own.
-        run(cargo().args(["test", "--workspace", "--exclude", "stompbox-bench-peers"]))
+        run(cargo().args(["test", "--workspace", "--exclude", "stompbox-bench-peers"]))?;
+        // What its default features leave out.
+        run(cargo().args(["test", "--package", "stompbox", "--all-features"]))
     });
     steps.run("build the command line", || {
         run(cargo().args(["build", "--package", "stompbox-cli"]))
     });
+    steps.run("build the page whose front end is Rust", build::rust_page);
     let program = target().join("debug/stompbox");
     steps.run("the JavaScript library in Node", || {
         run(npm("npm", &["test"]).env("STOMPBOX", &program))
@@ -66,17 +69,16 @@ fn browsers(steps: &mut Steps, install: bool, program: &Path) {
                 .env("STOMPBOX", program))
         });
     }
-    step(
-        steps,
-        install,
-        "the pages in Chromium",
-        &chromium,
-        |chromium| {
-            run(npm("web", &["run", "test:browser"])
+    for (name, folder) in [
+        ("the pages in Chromium", "web"),
+        ("the Rust client in Chromium", "examples/browser"),
+    ] {
+        step(steps, install, name, &chromium, |chromium| {
+            run(npm(folder, &["run", "test:browser"])
                 .env("CHROME", chromium)
                 .env("STOMPBOX", program))
-        },
-    );
+        });
+    }
 }
 
 /// A step that takes a browser. Without one it is skipped, or failed where nothing may be.

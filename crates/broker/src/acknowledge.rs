@@ -92,12 +92,14 @@ impl Broker {
         };
         match connection.unacked.get(tag) {
             None => Vec::new(),
-            Some(last) if last.cumulative => connection
-                .unacked
-                .iter()
-                .take_while(|(other, _)| *other <= tag)
-                .filter(|(_, unacked)| unacked.subscription == last.subscription)
-                .map(|(tag, _)| tag)
+            Some(last) if last.cumulative => self
+                .subscriptions
+                .get(last.subscription)
+                .into_iter()
+                .flat_map(|subscription| &subscription.tags)
+                .copied()
+                .take_while(|other| *other <= tag)
+                .filter(|other| connection.unacked.get(*other).is_some())
                 .collect(),
             Some(_) => vec![tag],
         }
@@ -142,6 +144,11 @@ impl Broker {
                 .filter_map(|tag| self.take_unacked(id, tag))
                 .collect();
             if let Some(subscription) = taken.first().map(|unacked| unacked.subscription) {
+                if let Some(it) = self.subscriptions.get_mut(subscription) {
+                    while it.tags.front().is_some_and(|other| *other <= tag) {
+                        it.tags.pop_front();
+                    }
+                }
                 let mut back = Vec::new();
                 for unacked in taken {
                     back.extend(self.settle_one(unacked, consumed, requeue, receipt));

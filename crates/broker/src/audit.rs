@@ -1,7 +1,7 @@
 //! Counts everything again, for tests: what the broker keeps beside the things themselves must say
 //! the same.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{
     Broker, ConnectionId,
@@ -101,14 +101,19 @@ impl Broker {
                 fly(*queue);
             }
         }
+        self.durable.dying.values().for_each(|it| fly(it.queue));
         for (key, queue) in self.queues.iter() {
             let name = &queue.key;
             let messages = &queue.messages;
             same(name, messages.len(), messages.iter().count())?;
             let bytes: u64 = messages.iter().map(|it| u64::from(it.size)).sum();
             same(name, messages.bytes(), bytes)?;
-            let expiring = messages.iter().filter(|it| it.expires != 0).count();
-            same(name, ("expiring", queue.expiring), ("expiring", expiring))?;
+            let expiring: BTreeSet<_> = messages
+                .iter()
+                .filter(|it| it.expires != 0)
+                .map(|it| (it.expires, it.priority, it.sequence))
+                .collect();
+            same(name, &queue.expiring, &expiring)?;
             let flying = in_flight.remove(&key).unwrap_or_default() + self.prepared_for(key);
             same(name, ("in flight", queue.in_flight), ("in flight", flying))?;
             if let Some(owner) = queue

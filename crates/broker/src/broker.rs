@@ -61,7 +61,7 @@ impl std::str::FromStr for BrokerDialect {
             "artemis" => Ok(Self::Artemis),
             "apollo" => Ok(Self::Apollo),
             _ => Err(BrokerError::InvalidHeader {
-                header: "dialect".into(),
+                header: "x-dialect".into(),
                 value: cut(text),
                 expected: "auto, stomp, rabbitmq, activemq, artemis, apollo or spring",
             }),
@@ -254,6 +254,12 @@ impl Broker {
         self.connections.len()
     }
 
+    /// Whether a connection got an `ERROR`, or gets one when its receipts are given: nothing more is
+    /// done for it.
+    pub fn has_failed(&self, id: ConnectionId) -> bool {
+        self.connections.get(id).is_some_and(|it| it.failed)
+    }
+
     /// The name, messages, consumers and bytes of each queue.
     pub fn queue_stats(&self) -> impl Iterator<Item = (&str, usize, usize, u64)> {
         self.queues.iter().map(|(_, queue)| {
@@ -439,6 +445,10 @@ impl Broker {
     }
 
     /// How a connection's names of destinations are to be read.
+    pub(crate) fn dialect(&self, identity: &Identity) -> BrokerDialect {
+        identity.dialect.unwrap_or(self.config.dialect)
+    }
+
     pub(crate) fn reader<'a>(
         &self,
         identity: &'a Identity,
@@ -450,6 +460,7 @@ impl Broker {
             reply_token: &identity.reply_token,
             login: &identity.login,
             bare: self.config.bare_destination,
+            dialect: self.dialect(identity),
             multicast,
         }
     }

@@ -4,8 +4,8 @@ use std::{
 };
 
 use crate::{
-    BrokerError, Command, Message, Output, Time, consumers::SubscriptionKey, message::Entry,
-    queue::QueueKey, subscription::Origin,
+    BrokerDialect, BrokerError, Command, Message, Output, Time, consumers::SubscriptionKey,
+    message::Entry, queue::QueueKey, subscription::Origin,
 };
 
 /// A connection, as [`Broker::connect`](crate::Broker::connect) numbered it; never used again.
@@ -29,8 +29,15 @@ impl ConnectionId {
 pub struct Identity {
     /// The login; empty if there is none.
     pub login: Box<str>,
+    /// The login was proved, by a passcode or otherwise: what belongs to a login is its own alone.
+    pub proven: bool,
+    /// Although others have proved who they are, it may read their durable subscriptions: a rule
+    /// lets it.
+    pub reads_others: bool,
     /// The `client-id` header; empty if there is none.
     pub client_id: Box<str>,
+    /// Its own dialect, if it is not that of all.
+    pub dialect: Option<BrokerDialect>,
     /// What nobody can guess, and never the same: it names the connection's temporary
     /// destinations.
     pub reply_token: Box<str>,
@@ -105,6 +112,8 @@ pub(crate) struct Connection {
     pub(crate) suspended: Option<VecDeque<Command>>,
     /// Receipts that are still to be given.
     pub(crate) receipts: usize,
+    /// The `ERROR` that ends it, which comes after the receipts of what is being stored.
+    pub(crate) last_error: Option<(BrokerError, Option<Box<str>>)>,
     /// `DISCONNECT` came; with its receipt.
     pub(crate) quitting: Option<Option<Box<str>>>,
     pub(crate) temporary: Vec<QueueKey>,
@@ -132,6 +141,7 @@ impl Connection {
             progressed: now,
             suspended: None,
             receipts: 0,
+            last_error: None,
             quitting: None,
             temporary: Vec::new(),
             paused: false,
@@ -305,7 +315,11 @@ impl Connections {
             && !std::mem::replace(&mut connection.failed, true)
             && !connection.over
         {
-            self.output(id, Output::Error { error, receipt });
+            if connection.receipts > 0 {
+                connection.last_error = Some((error, receipt));
+            } else {
+                self.output(id, Output::Error { error, receipt });
+            }
         }
     }
 }

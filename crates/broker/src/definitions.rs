@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use bytes::{BufMut as _, Bytes};
+use bytes::{Buf as _, BufMut as _, Bytes};
 
 use crate::{
     Message, Time,
@@ -40,6 +40,28 @@ pub(crate) fn with_time(at: Time, message: &Message) -> Bytes {
 pub(crate) fn split_time(mut value: Bytes) -> Option<(Time, Bytes)> {
     let at = value.get(..8)?.try_into().ok().map(u64::from_le_bytes)?;
     Some((at, value.split_off(8)))
+}
+
+/// A message of a stream: a NUL, with which no block begins, when it came, its position, then the
+/// message.
+pub(crate) fn with_place(time: Time, position: u64, message: &Message) -> Bytes {
+    let block = message.stored();
+    let mut out = Vec::with_capacity(block.len() + 17);
+    out.put_u8(0);
+    out.put_u64_le(time);
+    out.put_u64_le(position);
+    out.extend_from_slice(&block);
+    out.into()
+}
+
+/// When a message of a stream came and its position, which older stores don't have, and the message.
+pub(crate) fn split_place(mut value: Bytes) -> (Option<(Time, u64)>, Bytes) {
+    if value.first() != Some(&0) || value.len() < 17 {
+        return (None, value);
+    }
+    let block = value.split_off(17);
+    let mut place = value.slice(1..);
+    (Some((place.get_u64_le(), place.get_u64_le())), block)
 }
 
 /// Time, repetitions that are left, login, reply token, then the message.

@@ -21,9 +21,9 @@
 //! `route_from` in `routing` passes over all this for plain `/queue/` and `/topic/` names: a kind
 //! that begins with one of these has to be excluded there.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
-use crate::{BrokerDialect, BrokerError, pattern::Pattern};
+use crate::{BrokerDialect, BrokerError, Identity, Message, pattern::Pattern};
 
 /// What a name without a known prefix is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -98,6 +98,7 @@ pub(crate) struct Reader<'a> {
     /// The login; empty if there is none.
     pub(crate) login: &'a str,
     pub(crate) bare: BareDestination,
+    pub(crate) dialect: BrokerDialect,
     /// `destination-type`, `subscription-type`: `true` for a topic.
     pub(crate) multicast: Option<bool>,
 }
@@ -120,7 +121,7 @@ pub(crate) enum Target<'a> {
     Topics(Pattern),
     /// The messages that a durable subscription keeps. Only for `SUBSCRIBE`.
     Durable {
-        id: &'a str,
+        id: Cow<'a, str>,
     },
 }
 
@@ -160,6 +161,13 @@ impl<'a> Target<'a> {
     /// The name means nothing, not for this purpose, or is somebody else's.
     #[inline]
     pub(crate) fn parse(name: &'a str, reader: Reader<'_>) -> Result<Self, BrokerError> {
+        match decoded(name, reader.dialect)? {
+            Cow::Borrowed(name) => Self::parse_decoded(name, reader),
+            Cow::Owned(name) => Ok(Target::parse_decoded(&name, reader)?.into_owned()),
+        }
+    }
+
+    fn parse_decoded(name: &'a str, reader: Reader<'_>) -> Result<Self, BrokerError> {
         let subscribes = reader.purpose == Purpose::Subscribe;
         // Definitions in the store are lines.
         if name.contains(['\n', '\r']) {
@@ -211,7 +219,7 @@ impl<'a> Target<'a> {
                 return Err(invalid(name, "is only for SUBSCRIBE"));
             }
             return Ok(Self::Durable {
-                id: not_empty(name, id)?,
+                id: not_empty(name, id)?.into(),
             });
         }
         if let Some(rest) = name.strip_prefix("/exchange/") {
@@ -228,6 +236,34 @@ impl<'a> Target<'a> {
         }
         let kind = bare.kind();
         Self::named(name, kind, format!("/{kind}/{name}").into(), reader.purpose)
+    }
+
+    /// A message as it goes here: where its destination is a list, `original-destination` tells by
+    /// which part of that it came.
+    pub(crate) fn message(&self, message: &Arc<Message>, several: bool) -> Arc<Message> {
+        match self {
+            Self::Queue { key, .. } | Self::Topic { key } if several => {
+                // Others know a temporary destination by another name.
+                let header = ("original-destination", &**key);
+                let named = !key.starts_with("/temp-");
+                Arc::new(message.with_header(named.then_some(header)))
+            }
+            _ => Arc::clone(message),
+        }
+    }
+
+    fn into_owned(self) -> Target<'static> {
+        let owned = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        match self {
+            Self::Queue { key, must_exist } => Target::Queue {
+                key: owned(key),
+                must_exist,
+            },
+            Self::Topic { key } => Target::Topic { key: owned(key) },
+            Self::Queues(pattern) => Target::Queues(pattern),
+            Self::Topics(pattern) => Target::Topics(pattern),
+            Self::Durable { id } => Target::Durable { id: owned(id) },
+        }
     }
 
     fn of_kind(kind: &str, key: Cow<'a, str>) -> Self {
@@ -312,6 +348,16 @@ impl<'a> Target<'a> {
     }
 }
 
+/// A name with its `%XX` read, as clients of RabbitMQ and Apollo write what these don't take as it is.
+fn decoded(name: &str, dialect: BrokerDialect) -> Result<Cow<'_, str>, BrokerError> {
+    if !matches!(dialect, BrokerDialect::Rabbitmq | BrokerDialect::Apollo) || !name.contains('%') {
+        return Ok(name.into());
+    }
+    percent_encoding::percent_decode_str(name)
+        .decode_utf8()
+        .map_err(|_| invalid(name, "is not UTF-8 when its %XX are decoded"))
+}
+
 /// The name under which others reach a temporary destination of this connection's.
 pub(crate) fn public_reply(name: &str, reply_token: &str) -> Option<String> {
     let (kind, rest) = name.strip_prefix("/temp-")?.split_once('/')?;
@@ -359,28 +405,41 @@ pub(crate) fn cut(name: &str) -> String {
 
 /// The destinations that a name stands for, each spelt in the one way that rules about
 /// destinations are about: `/amq/queue/a` is `/queue/a`, `/exchange/amq.topic/a` is `/topic/a`, and
-/// a comma list is each of its parts. Temporary and reply destinations, and a client's own user's,
-/// are nobody else's to forbid, and are left out. `multicast`: what a `destination-type` or
+/// a comma list is each of its parts. Temporary and reply destinations, and those of the client's own
+/// user, are nobody else's to forbid, and are left out. `multicast`: what a `destination-type` or
 /// `subscription-type` header says.
-pub fn canonical_names(config: &crate::Config, name: &str, multicast: Option<bool>) -> Vec<String> {
-    parts(name, config.dialect)
-        .filter_map(|part| {
-            let own = [
-                "/temp-queue/",
-                "/temp-topic/",
-                "/reply-queue/",
-                "/reply-topic/",
-                "/user/queue/",
-                "/user/topic/",
-            ];
-            if own.iter().any(|prefix| part.starts_with(prefix)) {
-                return None;
-            }
+pub fn canonical_names(
+    identity: &Identity,
+    config: &crate::Config,
+    name: &str,
+    multicast: Option<bool>,
+) -> Vec<String> {
+    let dialect = identity.dialect.unwrap_or(config.dialect);
+    let own = [
+        "/temp-queue/",
+        "/temp-topic/",
+        "/reply-queue/",
+        "/reply-topic/",
+        "/user/queue/",
+        "/user/topic/",
+    ];
+    let is_own = |part: &str| {
+        let of_user = part
+            .strip_prefix("/user/")
+            .and_then(|it| it.split_once('/'));
+        own.iter().any(|prefix| part.starts_with(prefix))
+            || of_user.is_some_and(|(user, _)| *user == *identity.login && !user.is_empty())
+    };
+    parts(name, dialect)
+        // What can't be decoded is refused by the engine.
+        .filter_map(|part| decoded(part, dialect).ok())
+        .filter(|part| !is_own(part))
+        .map(|part| {
             if part.starts_with('/') {
-                return Some(own_spelling(part).into_owned());
+                return own_spelling(&part).into_owned();
             }
             let kind = config.bare_destination.said(multicast).kind();
-            Some(format!("/{kind}/{part}"))
+            format!("/{kind}/{part}")
         })
         .collect()
 }

@@ -1,7 +1,7 @@
 //! What is in the store: definitions and messages, and how a broker begins with it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -19,6 +19,7 @@ use crate::{
     message::Entry,
     pattern::Pattern,
     queue::{Life, QueueKey},
+    redelivery::Death,
     routing::Sender,
     schedule::{Due, Job},
     topic::{Binding, Retained},
@@ -31,6 +32,14 @@ pub(crate) struct Definition {
     /// The topic, perhaps with wildcards.
     pub(crate) topic: Box<str>,
     pub(crate) selector: Option<Box<str>>,
+}
+
+/// A message that has left its queue for the dead letters, and is only in the store.
+#[derive(Debug)]
+pub(crate) struct Dying {
+    pub(crate) queue: QueueKey,
+    pub(crate) entry: Entry,
+    pub(crate) death: Death,
 }
 
 /// What of the broker is in the store.
@@ -46,6 +55,8 @@ pub(crate) struct Durable {
     /// Messages that are wanted back.
     pub(crate) wanted: Vec<(u64, u64)>,
     pub(crate) reading: bool,
+    /// Messages whose deaths wait for their content, by queue and id in the store.
+    pub(crate) dying: BTreeMap<(u64, u64), Dying>,
     /// The positions of streams' messages that are not read yet.
     pub(crate) positions: HashMap<u64, u64, Hasher>,
 }
@@ -239,7 +250,9 @@ impl Broker {
             stored: RECOVERED,
         };
         if entry.expires != 0 {
-            self.queues[queue].expiring += 1;
+            self.queues[queue]
+                .expiring
+                .insert((entry.expires, entry.priority, entry.sequence));
             self.expiring.insert(queue);
         }
         self.queues[queue].messages.insert(entry);
@@ -315,12 +328,18 @@ impl Broker {
         self.bye(id);
     }
 
-    /// The last receipt was given to a client that wants to go.
+    /// The last receipt was given to a client that is to go.
     fn bye(&mut self, id: crate::ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(id)
-            && connection.receipts == 0
-            && let Some(receipt) = connection.quitting.take()
-        {
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        if connection.receipts > 0 {
+            return;
+        }
+        if let Some((error, receipt)) = connection.last_error.take() {
+            self.connections
+                .output(id, Output::Error { error, receipt });
+        } else if let Some(receipt) = connection.quitting.take() {
             self.connections.output(id, Output::Bye(receipt));
             self.end(id);
         }
@@ -361,6 +380,7 @@ impl Broker {
                 Some(key) => self.not_committed(key, receipt, error.clone()),
                 None => self.connections.fail(id, error.clone(), receipt.id),
             }
+            self.bye(id);
         }
     }
 

@@ -4,13 +4,13 @@
 //! consumed before that is struck out and never written: its receipt says "stored or consumed".
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
 use stompbox_store::Op;
 
-use crate::{ConnectionId, Message, Time, audit::same, queue::QueueKey};
+use crate::{ConnectionId, Message, Time, audit::same, definitions::with_place, queue::QueueKey};
 
 /// A receipt's number while it waits.
 pub(crate) type ReceiptKey = usize;
@@ -64,7 +64,10 @@ impl Pending {
                 deliveries: put.deliveries,
                 priority: put.priority,
                 expires: put.expires,
-                data: put.message.stored(),
+                data: match put.place {
+                    Some((time, position)) => with_place(time, position, &put.message),
+                    None => put.message.stored(),
+                },
             },
             Kind::Op(op) => op.clone(),
         }
@@ -101,6 +104,8 @@ pub(crate) struct Put {
     /// `false`: only to make room in memory.
     pub(crate) durable: bool,
     pub(crate) message: Arc<Message>,
+    /// Of a message of a stream: when it came, and its position.
+    pub(crate) place: Option<(Time, u64)>,
     /// Who sent it, and asked for no receipt.
     pub(crate) sender: Option<ConnectionId>,
 }
@@ -496,7 +501,7 @@ impl Journal {
             Kind::Put(_) => !pending.moved,
             _ => false,
         };
-        let failed: HashSet<ReceiptKey> = all
+        let failed: BTreeSet<ReceiptKey> = all
             .iter()
             .filter(|(_, pending, _)| {
                 let receipt = pending.receipt.and_then(|key| self.receipts.get(key));

@@ -137,7 +137,6 @@ impl Log {
                 None => self.next.saturating_sub(1),
             },
             Start::Next => self.next,
-            // RabbitMQ's offsets begin with 0, which is no position here, and so the first.
             Start::Sequence(position) => position.min(self.next),
             Start::Since(time) => {
                 let at = self.kept.partition_point(|kept| kept.time < time);

@@ -193,6 +193,13 @@ impl Message {
         builder.build(self.body(), headers)
     }
 
+    /// A copy with a header more, which asks of the broker all that this one does.
+    pub(crate) fn with_header(&self, header: Option<(&str, &str)>) -> Self {
+        let mut message = self.with(None, header.as_slice());
+        message.extras.clone_from(&self.extras);
+        message
+    }
+
     /// The copy that the scheduler sends: it does all that the headers say but be scheduled.
     pub(crate) fn scheduled(&self, job: &str) -> Self {
         let mut message = self.with(None, &[("scheduledJobId", job)]);
@@ -218,6 +225,11 @@ impl Message {
         } else {
             Cow::Borrowed(text)
         }
+    }
+
+    /// Whether a header of it can't be written as it is.
+    pub(crate) fn is_escaped(&self) -> bool {
+        self.escaped
     }
 
     /// All headers of it, unescaped, in wire order: those of the `SEND` that are not the server's.

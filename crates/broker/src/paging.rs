@@ -7,6 +7,7 @@ use stompbox_store::StoreError;
 
 use crate::{
     Broker, Message, Time,
+    definitions::split_place,
     journal::RECOVERED,
     message::Entry,
     queue::{Cursor, QueueKey},
@@ -116,9 +117,28 @@ impl Broker {
     ) {
         self.now = self.now.max(now);
         self.durable.reading = false;
+        let is_whole = data.is_ok();
         let data = data.unwrap_or_else(|_| vec![None; wanted.len()]);
         let mut touched = Vec::new();
         for ((store_id, id), data) in wanted.iter().zip(data) {
+            if let Some(dying) = self.durable.dying.remove(&(*store_id, *id)) {
+                let mut entry = dying.entry;
+                self.landed(dying.queue);
+                entry.message = data
+                    .and_then(|data| Message::restore(data, entry.expires))
+                    .map(Arc::new);
+                match &entry.message {
+                    Some(_) => self.die(dying.queue, entry, dying.death, None),
+                    // Damaged, which the store has reported.
+                    None if is_whole => self.consumed(dying.queue, &entry, None),
+                    // It dies after the next start.
+                    None => {}
+                }
+                if !touched.contains(&dying.queue) {
+                    touched.push(dying.queue);
+                }
+                continue;
+            }
             let Some(key) = self.durable.by_store_id.get(store_id).copied() else {
                 continue;
             };
@@ -129,7 +149,10 @@ impl Broker {
         }
         let waiting = |wanted: &[(u64, u64)], id| wanted.iter().any(|(queue, _)| *queue == id);
         for key in touched {
-            if waiting(&self.durable.wanted, self.queues[key].store_id) {
+            let Some(queue) = self.queues.get(key) else {
+                continue;
+            };
+            if waiting(&self.durable.wanted, queue.store_id) {
                 continue;
             }
             self.queues[key].loading = false;
@@ -143,6 +166,7 @@ impl Broker {
     fn loaded(&mut self, key: QueueKey, id: u64, data: Option<Bytes>) {
         let queue = &mut self.queues[key];
         if queue.log.is_some() {
+            let (place, data) = data.map(split_place).unzip();
             if let Some(message) = data.and_then(|data| Message::restore(data, 0)) {
                 let message = Arc::new(message);
                 let entry = Entry {
@@ -156,10 +180,14 @@ impl Broker {
                     message: Some(message),
                 };
                 self.hold(&entry);
-                let now = self.now;
-                let position = self.durable.positions.remove(&id);
+                let known = self.durable.positions.remove(&id);
+                let (time, position) = match place.flatten() {
+                    Some((time, position)) => (time, Some(position)),
+                    None => (self.now, known),
+                };
                 if let (Some(log), Some(position)) = (&mut self.queues[key].log, position) {
-                    log.put(position, entry, now);
+                    log.resume_after(position);
+                    log.put(position, entry, time);
                 }
             }
             return;

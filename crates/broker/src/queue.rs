@@ -1,7 +1,7 @@
 //! One queue: its messages in the order of their turns, and its consumers.
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -42,8 +42,8 @@ pub(crate) struct Queue {
     pub(crate) loading: bool,
     /// Messages that were handed out, or come back later, and are not settled yet.
     pub(crate) in_flight: usize,
-    /// Messages with an expiry; while there are none, none are looked for.
-    pub(crate) expiring: usize,
+    /// Messages with an expiry, by that: with their priorities and numbers.
+    pub(crate) expiring: BTreeSet<(Time, u8, u64)>,
     /// Since when it has neither messages nor consumers.
     pub(crate) idle_since: Option<Time>,
 }
@@ -61,7 +61,7 @@ impl Queue {
             log: None,
             loading: false,
             in_flight: 0,
-            expiring: 0,
+            expiring: BTreeSet::new(),
             idle_since: None,
         }
     }

@@ -8,6 +8,7 @@ use crate::{
     Broker, ConnectionId, Delivery,
     connection::{Unacked, Unwritten},
     consumers::SubscriptionKey,
+    durable::Dying,
     journal::ReceiptKey,
     message::Entry,
     queue::QueueKey,
@@ -307,6 +308,18 @@ impl Broker {
             Death::Expired | Death::Overflow => wanted.is_some(),
         };
         let name = it.key.clone();
+        let place = (it.store_id, entry.sequence);
+        if kept && entry.message.is_none() && entry.stored != 0 && it.store_id != 0 {
+            self.queues[queue].in_flight += 1;
+            self.durable.wanted.push(place);
+            let dying = Dying {
+                queue,
+                entry,
+                death,
+            };
+            self.durable.dying.insert(place, dying);
+            return;
+        }
         if kept && let Some(message) = &entry.message {
             let target = match wanted {
                 Some(topic) if &*topic == "/topic/" => format!("/topic/{}", bare(&name)).into(),

@@ -3,22 +3,15 @@
 use std::sync::Arc;
 
 use crate::{
-    Broker, BrokerError, ConnectionId, Identity, Message, Output, Time,
+    Broker, BrokerError, ConnectionId, Identity, Message, Output,
     connection::Step,
     destination::{Purpose, Reader, Target, cut, parts},
-    dialect::{
-        queue::Overflow,
-        send::{Retain, Schedule},
-    },
+    dialect::queue::Overflow,
     journal::{Kind, Put, RECOVERED, ReceiptKey},
-    log::{Log, Retention},
     message::Entry,
     queue::QueueKey,
     redelivery::Death,
-    schedule::{Due, Job},
     selector::Selector,
-    subscription::{Origin, Waiting},
-    topic::{Retained, TopicKey},
     view::Seen,
 };
 
@@ -142,10 +135,12 @@ impl Broker {
     #[inline]
     fn route_from(&mut self, sender: Sender, message: &Arc<Message>) -> Result<(), BrokerError> {
         let destination = message.destination();
-        // Most destinations: they mean the same to everybody.
+        // Most destinations: they mean the same to everybody. One with a line break in it has
+        // escapes.
         let name = destination.as_bytes();
-        if memchr::memchr3(b',', b'*', b'#', name).is_none()
-            && memchr::memchr3(b'>', b'\n', b'\r', name).is_none()
+        if !message.is_escaped()
+            && memchr::memchr3(b',', b'*', b'#', name).is_none()
+            && memchr::memchr2(b'>', b'%', name).is_none()
         {
             if destination.starts_with("/queue/") && destination.len() > 7 {
                 return self.send_to_queue(sender, &destination, message);
@@ -172,7 +167,10 @@ impl Broker {
         let destination = message.destination();
         let multicast = message.extras.as_ref().and_then(|extras| extras.multicast);
         let reader = self.reader(identity, Purpose::Send, multicast);
-        for target in self.targets(&destination, reader)? {
+        let targets = self.targets(&destination, reader)?;
+        let several = targets.len() > 1;
+        for target in targets {
+            let message = &target.message(message, several);
             match target {
                 Target::Queue { key, .. } => self.send_to_queue(sender, &key, message)?,
                 Target::Topic { key } => self.send_to_topic(sender, &key, message, true)?,
@@ -195,7 +193,7 @@ impl Broker {
         reader: Reader<'_>,
     ) -> Result<Vec<Target<'d>>, BrokerError> {
         let mut targets = Vec::new();
-        for part in parts(destination, self.config.dialect) {
+        for part in parts(destination, reader.dialect) {
             let target = Target::parse(part, reader)?;
             if let Target::Queue { key, must_exist } = &target
                 && (*must_exist || key.starts_with("/temp-queue/"))
@@ -365,7 +363,8 @@ impl Broker {
             self.journal.hurry();
         }
         if entry.expires != 0 {
-            self.queues[key].expiring += 1;
+            let place = (entry.expires, entry.priority, entry.sequence);
+            self.queues[key].expiring.insert(place);
             self.expiring.insert(key);
         }
         self.hold(&entry);
@@ -382,7 +381,8 @@ impl Broker {
     pub(crate) fn left_queue(&mut self, key: QueueKey, entry: &Entry) {
         self.release(entry);
         if entry.expires != 0 {
-            self.queues[key].expiring = self.queues[key].expiring.saturating_sub(1);
+            let place = (entry.expires, entry.priority, entry.sequence);
+            self.queues[key].expiring.remove(&place);
         }
         if self.queues[key].messages.is_empty() {
             self.idle_queues.insert(key);
@@ -429,276 +429,11 @@ impl Broker {
             },
             durable,
             message: Arc::clone(message),
+            place: position.map(|position| (self.now, position)),
             sender: sender.connection.filter(|_| sender.receipt.is_none()),
         };
         self.journal
             .push(Kind::Put(put), sender.receipt, false, self.now)
-    }
-
-    /// Sends a message to a topic. `to_bindings`: to its durable subscriptions too.
-    pub(crate) fn send_to_topic(
-        &mut self,
-        sender: Sender,
-        key: &str,
-        message: &Arc<Message>,
-        to_bindings: bool,
-    ) -> Result<(), BrokerError> {
-        let found = self.topic_names.get(key).copied();
-        let keeps = self.config.topic_log_messages > 0 && self.config.topic_log_bytes > 0;
-        let retain = message.extras.as_ref().and_then(|extras| extras.retain);
-        let topic = match found {
-            Some(topic) => topic,
-            // Nobody would know of it.
-            None if !keeps
-                && retain.is_none()
-                && self.topic_patterns.is_empty()
-                && !self.durable.has_subscriptions() =>
-            {
-                return Ok(());
-            }
-            None => self.topic(key)?,
-        };
-        let entry = self.entry(message);
-        if let Some(retain) = retain {
-            self.retain(sender, topic, &entry, retain);
-        }
-        if message.expires != 0 && message.expires <= self.now {
-            return Ok(());
-        }
-        let position = self.log(topic, &entry, keeps);
-        self.fan_out(sender, topic, &entry, position);
-        if !to_bindings || self.topics[topic].bindings.is_empty() {
-            return Ok(());
-        }
-        for binding in self.topics[topic].bindings.clone() {
-            if self.selects(binding.selector.as_deref(), &entry) {
-                self.enqueue(sender, binding.queue, message)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Keeps a message among a topic's last ones. Gives its position, or 0.
-    fn log(&mut self, topic: TopicKey, entry: &Entry, keeps: bool) -> u64 {
-        if !keeps {
-            return 0;
-        }
-        let config = &self.config;
-        let log = self.topics[topic].log.get_or_insert_with(|| {
-            Box::new(Log::new(Retention {
-                messages: config.topic_log_messages,
-                bytes: config.topic_log_bytes,
-                age: None,
-            }))
-        });
-        let before = log.bytes();
-        let position = log.push(entry.clone(), self.now);
-        while log.pop_excess(self.now).is_some() {
-            log.surplus += 1;
-        }
-        self.log_bytes = (self.log_bytes + log.bytes()).saturating_sub(before);
-        // The place of a message that this topic's own limit dropped is taken by the new one.
-        match log.surplus.checked_sub(1) {
-            Some(surplus) => log.surplus = surplus,
-            None => self.log_order.push_back(topic),
-        }
-        while self.log_bytes > self.config.topic_logs_bytes && self.drop_oldest_logged() {}
-        position
-    }
-
-    /// Where there are as many topics as may be, those go that nobody uses and that only remember
-    /// their last messages.
-    pub(crate) fn make_room_for_topic(&mut self) {
-        while self.topics.len() >= self.config.max_destinations && self.drop_oldest_logged() {}
-    }
-
-    /// Forgets the oldest message of all topics' last ones; `false` if there is none.
-    fn drop_oldest_logged(&mut self) -> bool {
-        let Some(oldest) = self.log_order.pop_front() else {
-            return false;
-        };
-        if let Some(log) = self
-            .topics
-            .get_mut(oldest)
-            .and_then(|topic| topic.log.as_mut())
-            && let Some(dropped) = log.pop()
-        {
-            self.log_bytes = self.log_bytes.saturating_sub(u64::from(dropped.size));
-        }
-        self.forget_unused_topic(oldest);
-        true
-    }
-
-    /// When a retained message is worth nothing any more; 0: never.
-    pub(crate) fn retained_until(&self, message: &Message) -> Time {
-        let extras = message.extras.as_ref();
-        match extras.map_or(0, |extras| extras.retain_ttl) {
-            0 => message.expires,
-            ttl => {
-                let at = self.now.saturating_add(ttl);
-                if message.expires == 0 {
-                    at
-                } else {
-                    at.min(message.expires)
-                }
-            }
-        }
-    }
-
-    fn retain(&mut self, sender: Sender, key: TopicKey, entry: &Entry, retain: Retain) {
-        let Some(message) = &entry.message else {
-            return;
-        };
-        let expires = self.retained_until(message);
-        let topic = &mut self.topics[key];
-        if let Some(old) = topic.retained.take() {
-            self.memory = self.memory.saturating_sub(old.message.size());
-        }
-        let set = retain == Retain::Set;
-        if set {
-            self.memory += message.size();
-            topic.retained = Some(Retained {
-                message: Arc::clone(message),
-                sequence: entry.sequence,
-                expires,
-            });
-        }
-        let name = Arc::clone(&topic.key);
-        self.store_retained(sender, &name, set.then_some((message, expires)));
-    }
-
-    /// Hands a message to everybody who is subscribed to a topic.
-    fn fan_out(&mut self, sender: Sender, topic: TopicKey, entry: &Entry, position: u64) {
-        let mut pressed = false;
-        let subscribers = std::mem::take(&mut self.topics[topic].plain);
-        for key in &subscribers {
-            pressed |= self.offer(*key, entry, position);
-        }
-        self.topics[topic].plain = subscribers;
-        if !self.topics[topic].selective.is_empty()
-            && let Some(message) = &entry.message
-        {
-            let seen = Seen::new(message, entry, &self.run);
-            let found = self.topics[topic].selective.candidates(&seen);
-            for key in &found {
-                if self.wants(*key, entry, sender.connection) {
-                    pressed |= self.offer(*key, entry, position);
-                }
-            }
-            self.topics[topic].selective.recycle(found);
-        }
-        // Those that take all but their own are among the plain ones only if they may be asked.
-        if pressed
-            && let Some(id) = sender.connection
-            && let Some(connection) = self.connections.get_mut(id)
-            && !std::mem::replace(&mut connection.paused, true)
-        {
-            self.connections.output(id, Output::Pause);
-        }
-    }
-
-    /// Gives a topic's message to a subscription, now or when it has room. True: it falls behind,
-    /// and its producers had better pause.
-    #[inline]
-    fn offer(&mut self, key: usize, entry: &Entry, position: u64) -> bool {
-        let subscription = &self.subscriptions[key];
-        if subscription.waiting.is_empty() && self.can_take(key) {
-            self.deliver(key, Origin::Own, entry.clone(), position, false);
-            let Some(connection) = self.connections.get(self.subscriptions[key].connection) else {
-                return false;
-            };
-            return connection.outstanding > self.config.max_outstanding / 2
-                && connection.progressed + RECENT >= self.now;
-        }
-        self.wait(
-            key,
-            Waiting {
-                entry: entry.clone(),
-                position,
-                retained: false,
-            },
-        );
-        let connection = self.connections.get(self.subscriptions[key].connection);
-        connection.is_some_and(|connection| connection.progressed + RECENT >= self.now)
-    }
-
-    /// Sends a message later.
-    fn schedule(
-        &mut self,
-        sender: Sender,
-        message: Arc<Message>,
-        schedule: Schedule,
-    ) -> Result<(), BrokerError> {
-        if self.agenda.len() >= self.config.max_scheduled {
-            let limit = self.config.max_scheduled;
-            return Err(BrokerError::TooMany {
-                what: "scheduled messages",
-                limit,
-            });
-        }
-        if let Some((at, job)) = self.plan(sender, message, schedule) {
-            self.add_job(at, job);
-        }
-        Ok(())
-    }
-
-    /// Has a message stored that is to be sent later. Gives when, unless that is never.
-    pub(crate) fn plan(
-        &mut self,
-        sender: Sender,
-        message: Arc<Message>,
-        schedule: Schedule,
-    ) -> Option<(Time, Job)> {
-        let at = schedule.first(self.now)?;
-        let identity = sender
-            .connection
-            .and_then(|id| self.connections.get(id))
-            .map(|connection| connection.identity.clone())
-            .unwrap_or_default();
-        let mut job = Job {
-            message,
-            schedule,
-            login: identity.login,
-            reply_token: identity.reply_token,
-            stored: 0,
-        };
-        self.store_job(sender.receipt, &mut job, at);
-        Some((at, job))
-    }
-
-    /// Sends a message when it is time.
-    pub(crate) fn add_job(&mut self, at: Time, job: Job) {
-        self.memory += job.message.size();
-        self.agenda.add(at, Due::Send(job));
-    }
-
-    /// Sends a message whose time has come, and perhaps schedules it again.
-    pub(crate) fn send_job(&mut self, mut job: Job, at: Time) {
-        let again = job.schedule.again(at.max(self.now));
-        let identity = Identity {
-            login: job.login.clone(),
-            reply_token: job.reply_token.clone(),
-            ..Identity::default()
-        };
-        // The schedule's headers stay for those who look; the job's id says that they are done.
-        let id = format!("{}-{}", self.run, self.next_sequence);
-        let message = Arc::new(job.message.scheduled(&id));
-        // There is nobody left to tell of an error; the message may go nowhere, as any other to a
-        // topic without subscribers.
-        self.journal.begin_move();
-        let _ = self.route(Sender::default(), &identity, &message);
-        match again {
-            Some((at, schedule)) => {
-                job.schedule = schedule;
-                self.store_job(None, &mut job, at);
-                self.agenda.add(at, Due::Send(job));
-            }
-            None => {
-                self.memory = self.memory.saturating_sub(job.message.size());
-                self.forget_job(&job);
-            }
-        }
-        self.journal.end_move();
     }
 
     /// Whether a selector takes a message; without one everything is taken.
@@ -709,6 +444,3 @@ impl Broker {
         selector.matches(&Seen::new(message, entry, &self.run))
     }
 }
-
-/// A subscriber that took something within so many milliseconds is slow, not stuck.
-const RECENT: Time = 50;

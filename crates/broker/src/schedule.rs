@@ -90,8 +90,9 @@ impl Schedule {
         }
     }
 
-    /// When to send again after `now`, and with what schedule; `None`: not any more.
-    pub(crate) fn again(&self, now: Time) -> Option<(Time, Self)> {
+    /// When to send again after `now`, and with what schedule; `None`: not any more. `whole`: the
+    /// schedule as it was given.
+    pub(crate) fn again(&self, now: Time, whole: &Self) -> Option<(Time, Self)> {
         if self.repeat > 0 || (self.repeat == -1 && self.period > 0) {
             let mut rest = self.clone();
             if rest.repeat > 0 {
@@ -99,8 +100,10 @@ impl Schedule {
             }
             return Some((now.saturating_add(self.period.max(1)), rest));
         }
+        // Whenever the calendar says so it all begins anew.
         let cron = self.cron.as_ref()?;
-        Some((cron.next(now)?, self.clone()))
+        let at = cron.next(now)?.saturating_add(self.delay);
+        Some((at, whole.clone()))
     }
 }
 
@@ -265,9 +268,30 @@ mod tests {
             cron: None,
         };
         assert_eq!(schedule.first(100), Some(105));
-        let (at, schedule) = schedule.again(105).expect("a second");
+        let whole = schedule.clone();
+        let (at, schedule) = schedule.again(105, &whole).expect("a second");
         assert_eq!((at, schedule.repeat), (115, 1));
-        let (_, schedule) = schedule.again(115).expect("a third");
-        assert_eq!(schedule.again(125), None);
+        let (_, schedule) = schedule.again(115, &whole).expect("a third");
+        assert_eq!(schedule.again(125, &whole), None);
+    }
+
+    #[test]
+    fn a_calendar_begins_all_of_it_anew() {
+        let whole = Schedule {
+            delay: 5,
+            period: 10,
+            repeat: 1,
+            cron: Cron::parse("* * * * *"),
+        };
+        let mut at = whole.first(0).expect("a first");
+        let mut schedule = whole.clone();
+        let mut times = vec![at];
+        for _ in 0..5 {
+            (at, schedule) = schedule.again(at, &whole).expect("more");
+            times.push(at);
+        }
+        let minute = |n: Time| n * MINUTE + 5;
+        let expected = [1, 2, 3].map(|n| [minute(n), minute(n) + 10]);
+        assert_eq!(times, expected.concat());
     }
 }

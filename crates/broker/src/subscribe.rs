@@ -5,20 +5,16 @@ use std::{collections::VecDeque, sync::Arc};
 use stompbox_proto::AckMode;
 
 use crate::{
-    Broker, BrokerDialect, BrokerError, ConnectionId, Message, Subscriber,
+    Broker, BrokerError, ConnectionId, Message, Subscriber,
     command::Subscribe,
     consumers::SubscriptionKey,
     destination::{Purpose, Target, cut, parts},
-    dialect::{
-        queue::QueueHeaders,
-        subscribe::{Start, SubscribeHeaders},
-    },
-    durable::Definition,
+    dialect::subscribe::{Start, SubscribeHeaders},
+    durable_subscription::{durable_key, is_own, own_durable},
     message::Entry,
-    pattern::Pattern,
     queue::{Cursor, Life, QueueKey},
     subscription::{Reading, Source, Subscription, Waiting},
-    topic::{Binding, Topic, TopicKey},
+    topic::TopicKey,
 };
 
 impl Broker {
@@ -61,7 +57,7 @@ impl Broker {
             .headers
             .iter()
             .any(|(name, value)| &**name == "durable" && &**value == "false");
-        let headers = SubscribeHeaders::read(headers, self.config.dialect)?;
+        let headers = SubscribeHeaders::read(headers, self.dialect(&identity))?;
         let selector = match &headers.selector {
             Some(text) => {
                 self.selectors
@@ -74,7 +70,7 @@ impl Broker {
         };
         let reader = self.reader(&identity, Purpose::Subscribe, headers.multicast);
         let mut targets = Vec::new();
-        for part in parts(&subscribe.destination, self.config.dialect) {
+        for part in parts(&subscribe.destination, reader.dialect) {
             let target = Target::parse(part, reader)?;
             if !targets.iter().any(|(_, other)| *other == target) {
                 targets.push((part, target));
@@ -102,9 +98,12 @@ impl Broker {
                 }
                 Target::Durable { id } => {
                     // The own one of that name comes first.
-                    let mut key = own_durable(&identity, id);
+                    let mut key = own_durable(&identity, &id);
                     if !self.queue_names.contains_key(&*key) {
                         key = format!("/dsub/{id}");
+                        if identity.proven && !identity.reads_others && !is_own(&identity, &id) {
+                            return Err(BrokerError::NotYours { name: cut(part) });
+                        }
                     }
                     let found = self.queue_names.get(&*key).copied();
                     let missing = || BrokerError::NoSuchDestination { name: cut(part) };
@@ -113,7 +112,7 @@ impl Broker {
                 }
                 Target::Queues(pattern) => Source::Queues(pattern),
                 Target::Topic { key } => {
-                    match durable_key(&headers, &subscribe.id, &identity, self.config.dialect) {
+                    match durable_key(&headers, &subscribe.id, &identity, reader.dialect) {
                         Some(name) => {
                             let queue = self.bind(&name, &key, None, &headers, selector.clone())?;
                             durable = Some(name);
@@ -123,7 +122,7 @@ impl Broker {
                     }
                 }
                 Target::Topics(pattern) => {
-                    match durable_key(&headers, &subscribe.id, &identity, self.config.dialect) {
+                    match durable_key(&headers, &subscribe.id, &identity, reader.dialect) {
                         Some(name) => {
                             let key = pattern.as_str().to_owned();
                             let pattern = Some(pattern);
@@ -184,6 +183,8 @@ impl Broker {
             credit_bytes: headers.credit_bytes.unwrap_or(self.config.prefetch_bytes),
             unacked: 0,
             unacked_bytes: 0,
+            tags: VecDeque::new(),
+            matched: Vec::new(),
             blocked: false,
             served: 0,
             slow: headers.slow.clone().unwrap_or_default(),
@@ -216,8 +217,17 @@ impl Broker {
                 Source::Queue(queue) if several && self.queues[queue].consumers.has(key) => {}
                 Source::Queue(queue) => self.join(queue, key, priority, exclusive, start, browser),
                 Source::Queues(pattern) => {
-                    let queues = self.queues_of(key);
+                    let queues: Vec<QueueKey> = self
+                        .queues
+                        .iter()
+                        .filter(|(_, queue)| pattern.matches(&queue.key))
+                        .map(|(queue, _)| queue)
+                        .collect();
                     self.queue_patterns.push((pattern, key));
+                    let matched = &mut self.subscriptions[key].matched;
+                    matched.extend(&queues);
+                    matched.sort_unstable();
+                    matched.dedup();
                     for queue in queues {
                         if !several || !self.queues[queue].consumers.has(key) {
                             self.queues[queue].consumers.add(key, priority, exclusive);
@@ -379,8 +389,9 @@ impl Broker {
             self.forget_subscription(key);
         }
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        let headers = SubscribeHeaders::read(headers, self.config.dialect)?;
-        if let Some(named) = durable_key(&headers, subscription, &identity, self.config.dialect) {
+        let headers = SubscribeHeaders::read(headers, self.dialect(&identity))?;
+        if let Some(named) = durable_key(&headers, subscription, &identity, self.dialect(&identity))
+        {
             return self.remove_durable(&own.unwrap_or(named));
         }
         Ok(false)
@@ -473,287 +484,6 @@ impl Broker {
         }
     }
 
-    /// The queue of that name, as a consumer wants it.
-    fn consume_from(
-        &mut self,
-        id: ConnectionId,
-        key: &str,
-        declared: &QueueHeaders,
-        life: Life,
-    ) -> Result<QueueKey, BrokerError> {
-        let existed = self.queue_names.contains_key(key);
-        let queue = self.declare_queue(key, (!declared.is_empty()).then_some(declared))?;
-        match (&self.queues[queue].life, &life) {
-            (Life::Connection(owner), _) if *owner != id => {
-                return Err(BrokerError::NotYours { name: cut(key) });
-            }
-            (Life::Normal, Life::Connection(_)) if existed => {
-                return Err(BrokerError::NotYours { name: cut(key) });
-            }
-            _ => {}
-        }
-        if !existed && life != Life::Normal {
-            self.queues[queue].life = life;
-            if let Some(connection) = self.connections.get_mut(id) {
-                connection.temporary.push(queue);
-            }
-        }
-        self.define_declared(queue);
-        Ok(queue)
-    }
-
-    /// The queue of that name; it is made if there is none, and is to be as declared.
-    pub(crate) fn declare_queue(
-        &mut self,
-        key: &str,
-        declared: Option<&QueueHeaders>,
-    ) -> Result<QueueKey, BrokerError> {
-        if let Some(queue) = self.queue_names.get(key).copied() {
-            if let Some(declared) = declared
-                && let Some((header, have, said)) = self.queues[queue].options.conflict(declared)
-            {
-                let queue = cut(key);
-                return Err(BrokerError::PreconditionFailed {
-                    queue,
-                    header,
-                    have,
-                    said,
-                });
-            }
-            return Ok(queue);
-        }
-        if self.queues.len() >= self.config.max_destinations {
-            let limit = self.config.max_destinations;
-            return Err(BrokerError::TooMany {
-                what: "queues",
-                limit,
-            });
-        }
-        let name: Arc<str> = key.into();
-        let queue = self
-            .queues
-            .insert(crate::queue::Queue::new(Arc::clone(&name), Life::Normal));
-        self.queue_names.insert(name, queue);
-        self.idle_queues.insert(queue);
-        if let Some(declared) = declared {
-            self.set_options(queue, declared.clone());
-        }
-        let mut matching: Vec<SubscriptionKey> = self
-            .queue_patterns
-            .iter()
-            .filter(|(pattern, _)| pattern.matches(key))
-            .map(|(_, subscription)| *subscription)
-            .collect();
-        matching.dedup();
-        // Who alone may consume is known when all are there.
-        for subscription in &matching {
-            let it = &self.subscriptions[*subscription];
-            let (priority, exclusive) = (it.priority, it.exclusive);
-            self.queues[queue]
-                .consumers
-                .add(*subscription, priority, exclusive);
-        }
-        for subscription in matching {
-            if !self.subscriptions[subscription].blocked {
-                self.pump(subscription);
-            }
-        }
-        Ok(queue)
-    }
-
-    pub(crate) fn set_options(&mut self, queue: QueueKey, options: QueueHeaders) {
-        if options.stream == Some(true) {
-            self.queues[queue].log = Some(Box::new(crate::log::Log::new(crate::log::Retention {
-                messages: options.max_length.unwrap_or(u64::MAX),
-                bytes: options.max_length_bytes.unwrap_or(self.config.stream_bytes),
-                age: options.max_age,
-            })));
-        }
-        if options.single_active == Some(true) {
-            self.queues[queue].consumers.set_single_active();
-        }
-        self.queues[queue].options = options;
-    }
-
-    /// Removes a queue and its messages.
-    pub(crate) fn delete_queue(&mut self, key: QueueKey) {
-        if !self.queues.contains(key) {
-            return;
-        }
-        for entry in self.agenda.remove_queue(key) {
-            self.release(&entry);
-            self.consumed(key, &entry, None);
-        }
-        while let Some(entry) = self.queues[key].messages.pop() {
-            self.release(&entry);
-            self.consumed(key, &entry, None);
-        }
-        while let Some(log) = &mut self.queues[key].log
-            && let Some(entry) = log.pop()
-        {
-            self.release(&entry);
-            self.consumed(key, &entry, None);
-        }
-        for subscription in self.queues[key].consumers.keys().collect::<Vec<_>>() {
-            self.subscriptions[subscription]
-                .sources
-                .retain(|source| !matches!(source, Source::Queue(queue) if *queue == key));
-        }
-        if self.queues[key].in_flight > 0 {
-            self.forget_unwritten(key);
-        }
-        self.undefine_queue(key);
-        if let Some(queue) = self.queues.remove(key) {
-            self.queue_names.remove(&queue.key);
-        }
-        self.idle_queues.remove(&key);
-        self.expiring.remove(&key);
-    }
-
-    /// What is on its way from a queue that goes has nowhere to come back to.
-    fn forget_unwritten(&mut self, key: QueueKey) {
-        for id in self.connections.ids() {
-            let Some(connection) = self.connections.get_mut(id) else {
-                continue;
-            };
-            let all = std::mem::take(&mut connection.unwritten);
-            let (gone, kept): (Vec<_>, Vec<_>) = all.into_iter().partition(|it| it.queue == key);
-            connection.unwritten = kept.into();
-            for entry in gone.into_iter().filter_map(|it| it.entry) {
-                self.consumed(key, &entry, None);
-            }
-        }
-    }
-
-    /// The topic of that name; it is made if there is none.
-    pub(crate) fn topic(&mut self, key: &str) -> Result<TopicKey, BrokerError> {
-        if let Some(topic) = self.topic_names.get(key).copied() {
-            return Ok(topic);
-        }
-        self.make_room_for_topic();
-        if self.topics.len() >= self.config.max_destinations {
-            let limit = self.config.max_destinations;
-            return Err(BrokerError::TooMany {
-                what: "topics",
-                limit,
-            });
-        }
-        let name: Arc<str> = key.into();
-        let mut topic = Topic::new(Arc::clone(&name));
-        // Those of one subscription follow each other: it gets each message once.
-        let mut last = None;
-        for (pattern, subscription) in &self.topic_patterns {
-            if last != Some(*subscription) && pattern.matches(key) {
-                last = Some(*subscription);
-                let it = &self.subscriptions[*subscription];
-                let takes_all = it.takes_all() && it.stream_filter.is_none();
-                topic.add(*subscription, takes_all, it.selector.as_deref());
-            }
-        }
-        topic.bindings = self.durable.bindings_of(key);
-        let topic = self.topics.insert(topic);
-        self.topic_names.insert(name, topic);
-        Ok(topic)
-    }
-
-    pub(crate) fn forget_unused_topic(&mut self, key: TopicKey) {
-        let wild = |topic: &Topic| {
-            self.topic_patterns
-                .iter()
-                .any(|(pattern, _)| pattern.matches(&topic.key))
-        };
-        if self
-            .topics
-            .get(key)
-            .is_some_and(|topic| topic.is_unused() && !wild(topic))
-        {
-            let topic = self.topics.remove(key);
-            self.topic_names.remove(&topic.key);
-            self.log_order.retain(|other| *other != key);
-        }
-    }
-
-    /// A durable subscription's queue, bound to its topic.
-    fn bind(
-        &mut self,
-        name: &str,
-        topic: &str,
-        pattern: Option<Pattern>,
-        headers: &SubscribeHeaders,
-        selector: Option<Arc<crate::selector::Selector>>,
-    ) -> Result<QueueKey, BrokerError> {
-        let text = selector.as_ref().map(|selector| selector.text().into());
-        if let Some(queue) = self.queue_names.get(name).copied() {
-            let same = self.durable.definition(name).is_some_and(|definition| {
-                &*definition.topic == topic && definition.selector == text
-            });
-            if same {
-                return Ok(queue);
-            }
-        }
-        // Nothing of the old one ends for a new one that can't be.
-        self.check_room()?;
-        if let Some(queue) = self.queue_names.get(name).copied() {
-            // JMS: another topic or selector makes it another subscription.
-            if !self.queues[queue].consumers.is_empty() {
-                let name = cut(name);
-                let reason = "is in use, with another topic or selector";
-                return Err(BrokerError::DurableSubscription { name, reason });
-            }
-            if self.durable.definition(name).is_some() {
-                self.remove_durable(name)?;
-            }
-        }
-        let queue =
-            self.declare_queue(name, (!headers.queue.is_empty()).then_some(&headers.queue))?;
-        self.queues[queue].life = Life::Subscription;
-        let binding = Binding { queue, selector };
-        // Topics that come later look for the definition.
-        for (_, it) in &mut self.topics {
-            let matches = match &pattern {
-                Some(pattern) => pattern.matches(&it.key),
-                None => *it.key == *topic,
-            };
-            if matches {
-                it.bindings.push(binding.clone());
-            }
-        }
-        let definition = Definition {
-            topic: topic.into(),
-            selector: text,
-        };
-        self.define_durable(name, definition, binding);
-        Ok(queue)
-    }
-
-    /// Ends a durable subscription, with all that it kept. False: there is none.
-    pub(crate) fn remove_durable(&mut self, name: &str) -> Result<bool, BrokerError> {
-        let Some(queue) = self.queue_names.get(name).copied() else {
-            return Ok(false);
-        };
-        // `x-queue-name` may name any queue.
-        if self.durable.definition(name).is_none() {
-            return Ok(false);
-        }
-        if !self.queues[queue].consumers.is_empty() {
-            let reason = "is in use on another connection";
-            return Err(BrokerError::DurableSubscription {
-                name: cut(name),
-                reason,
-            });
-        }
-        self.undefine_durable(name);
-        let topics: Vec<TopicKey> = self.topics.iter().map(|(topic, _)| topic).collect();
-        for topic in topics {
-            self.topics[topic]
-                .bindings
-                .retain(|binding| binding.queue != queue);
-            self.forget_unused_topic(topic);
-        }
-        self.delete_queue(queue);
-        Ok(true)
-    }
-
     /// RabbitMQ: `reply-to:/temp-queue/x` makes the queue, and subscribes to it.
     pub(crate) fn open_reply(&mut self, id: ConnectionId, reply: &str) -> Result<(), BrokerError> {
         let Some(connection) = self.connections.get(id) else {
@@ -817,51 +547,24 @@ impl Broker {
         let destination = message.destination();
         let multicast = message.extras.as_ref().and_then(|extras| extras.multicast);
         let reader = self.reader(&identity, Purpose::Send, multicast);
-        let topics: Vec<String> = parts(&destination, self.config.dialect)
-            .filter_map(|part| match Target::parse(part, reader) {
-                Ok(Target::Topic { key }) => Some(key.into_owned()),
-                _ => None,
-            })
-            .collect();
-        for topic in topics {
-            // Only a limit can refuse it, and its sender was told that it is stored.
-            let _ = self.send_to_topic(sender, &topic, message, false);
+        let mut targets: Vec<Target<'_>> = Vec::new();
+        for target in
+            parts(&destination, reader.dialect).filter_map(|part| Target::parse(part, reader).ok())
+        {
+            if !targets.contains(&target) {
+                targets.push(target);
+            }
+        }
+        let several = targets.len() > 1;
+        for target in targets {
+            let message = target.message(message, several);
+            if let Target::Topic { key } = target {
+                // Only a limit can refuse it, and its sender was told that it is stored.
+                let _ = self.send_to_topic(sender, &key, &message, false);
+            }
         }
     }
 }
 
 /// Most temporary destinations that a connection opens by `reply-to`.
 const MAX_REPLIES: usize = 1000;
-
-/// The name of the queue of a durable subscription, if the headers ask for one.
-fn durable_key(
-    headers: &SubscribeHeaders,
-    id: &str,
-    identity: &crate::Identity,
-    dialect: BrokerDialect,
-) -> Option<Box<str>> {
-    let named = |name: &str| own_durable(identity, name).into();
-    if let Some(queue) = &headers.queue_name
-        && (headers.durable || headers.durable_name.is_some())
-    {
-        return Some(format!("/queue/{queue}").into());
-    }
-    if let Some(name) = &headers.durable_name {
-        return Some(named(name));
-    }
-    if !headers.durable {
-        return None;
-    }
-    Some(match dialect {
-        BrokerDialect::Apollo => format!("/dsub/{id}").into(),
-        _ => named(id),
-    })
-}
-
-/// The name of a client's own durable subscription.
-fn own_durable(identity: &crate::Identity, name: &str) -> String {
-    match (&*identity.client_id, &*identity.login) {
-        ("", "") => format!("/dsub/{name}"),
-        ("", owner) | (owner, _) => format!("/dsub/{owner}.{name}"),
-    }
-}

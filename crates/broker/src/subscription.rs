@@ -142,6 +142,10 @@ pub(crate) struct Subscription {
     pub(crate) credit_bytes: u64,
     pub(crate) unacked: u64,
     pub(crate) unacked_bytes: u64,
+    /// In client mode the tags of these in order, and perhaps of some that are settled.
+    pub(crate) tags: VecDeque<u64>,
+    /// The queues that its wildcards match.
+    pub(crate) matched: Vec<QueueKey>,
     /// It is not among its queues' ready consumers, because it can take nothing at the moment.
     pub(crate) blocked: bool,
     /// When it got its last message, for turns.

@@ -55,25 +55,26 @@ impl Broker {
     }
 
     fn expire(&mut self, key: QueueKey) {
-        let Some(queue) = self.queues.get(key) else {
-            self.expiring.remove(&key);
-            return;
-        };
-        if queue.expiring == 0 {
-            self.expiring.remove(&key);
-            return;
-        }
-        let expired: Vec<(u8, u64)> = queue
-            .messages
-            .iter()
-            .filter(|entry| entry.expires != 0 && entry.expires <= self.now)
-            .take(MOST_EXPIRED)
-            .map(|entry| (entry.priority, entry.sequence))
-            .collect();
-        for (priority, sequence) in expired {
-            if let Some(entry) = self.queues[key].messages.take(priority, sequence) {
-                self.left_queue(key, &entry);
-                self.die(key, entry, Death::Expired, None);
+        for _ in 0..MOST_EXPIRED {
+            let Some(queue) = self.queues.get_mut(key) else {
+                self.expiring.remove(&key);
+                return;
+            };
+            let Some((expires, priority, sequence)) = queue.expiring.first().copied() else {
+                self.expiring.remove(&key);
+                return;
+            };
+            if expires > self.now {
+                return;
+            }
+            match queue.messages.take(priority, sequence) {
+                Some(entry) => {
+                    self.left_queue(key, &entry);
+                    self.die(key, entry, Death::Expired, None);
+                }
+                None => {
+                    queue.expiring.pop_first();
+                }
             }
         }
     }

@@ -206,7 +206,7 @@ impl Broker {
             return Ok(());
         }
         // Each queue that gets it has it under a number that is given now.
-        for queue in self.queues_for(id, &message)? {
+        for (queue, message) in self.queues_for(id, &message)? {
             let mut entry = self.entry(&message);
             // Room is made when it comes: until then others may be gone.
             self.adjust(queue, &mut entry);
@@ -254,7 +254,7 @@ impl Broker {
         &mut self,
         id: ConnectionId,
         message: &Arc<crate::Message>,
-    ) -> Result<Vec<QueueKey>, BrokerError> {
+    ) -> Result<Vec<(QueueKey, Arc<crate::Message>)>, BrokerError> {
         let Some(identity) = self.connections.get(id).map(|it| it.identity.clone()) else {
             return Ok(Vec::new());
         };
@@ -264,10 +264,12 @@ impl Broker {
         let keys = self.targets(&destination, reader)?;
         let declared = extras.and_then(|extras| extras.queue.as_deref()).cloned();
         let mut queues = Vec::new();
+        let several = keys.len() > 1;
         for target in keys {
+            let message = target.message(message, several);
             match target {
                 Target::Queue { key, .. } => {
-                    queues.push(self.declare_queue(&key, declared.as_ref())?);
+                    queues.push((self.declare_queue(&key, declared.as_ref())?, message));
                 }
                 Target::Topic { key } => {
                     if !self.durable.has_subscriptions() {
@@ -277,7 +279,7 @@ impl Broker {
                     for binding in self.topics[topic].bindings.clone() {
                         let entry = crate::message::Entry {
                             sequence: self.next_sequence,
-                            message: Some(Arc::clone(message)),
+                            message: Some(Arc::clone(&message)),
                             size: 0,
                             deliveries: 0,
                             failures: 0,
@@ -286,7 +288,7 @@ impl Broker {
                             stored: 0,
                         };
                         if self.selects(binding.selector.as_deref(), &entry) {
-                            queues.push(binding.queue);
+                            queues.push((binding.queue, Arc::clone(&message)));
                         }
                     }
                 }

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Event, World};
-use stompbox_broker::{BareDestination, BrokerDialect, Config};
+use common::{Event, Header, World};
+use stompbox_broker::{BareDestination, BrokerDialect, Config, Identity};
 
 /// Sends `body` to one name and says what a subscriber of another gets, if anything.
 fn reaches(world: &mut World, sent: &str, subscribed: &str) -> Vec<String> {
@@ -106,6 +106,57 @@ fn a_wildcard_of_queues_takes_from_those_that_are_there_and_those_that_come() {
 }
 
 #[test]
+fn percent_signs_are_decoded_for_those_who_come_from_brokers_that_do() {
+    let send = "/queue/a%2Fb%C3%A9";
+    for (all, own, key) in [
+        (BrokerDialect::Auto, None, send),
+        (BrokerDialect::Activemq, None, send),
+        (BrokerDialect::Rabbitmq, None, "/queue/a/b\u{e9}"),
+        (BrokerDialect::Apollo, None, "/queue/a/b\u{e9}"),
+        (
+            BrokerDialect::Auto,
+            Some(BrokerDialect::Rabbitmq),
+            "/queue/a/b\u{e9}",
+        ),
+        (BrokerDialect::Rabbitmq, Some(BrokerDialect::Auto), send),
+    ] {
+        let mut w = World::with(Config {
+            dialect: all,
+            ..Config::default()
+        });
+        let other = w.client();
+        let a = w.connect_as(Identity {
+            dialect: own,
+            ..Identity::default()
+        });
+        w.send(a, send, &[], "x");
+        w.subscribe(a, "t", "/topic/100%,%2C/>", &[]);
+        w.send(a, "/topic/100%,%2C/a", &[], "y");
+        assert_eq!(w.bodies(a), ["y"], "{all} {own:?}");
+        w.subscribe(a, "s", send, &[]);
+        let got = w.one(a);
+        // What was sent is what comes, whatever it means.
+        assert_eq!(got.destination(), send);
+        w.unsubscribe(a, "s", &[]);
+        w.send(a, send, &[], "z");
+        let reader = w.connect_as(Identity {
+            dialect: Some(BrokerDialect::Auto),
+            ..Identity::default()
+        });
+        w.subscribe(reader, "s", key, &[]);
+        assert_eq!(w.bodies(reader), ["z"], "{all} {own:?}");
+        assert_eq!(w.error(other), None);
+    }
+    let mut w = World::new();
+    let a = w.connect_as(Identity {
+        dialect: Some(BrokerDialect::Apollo),
+        ..Identity::default()
+    });
+    w.send(a, "/queue/%FF", &[], "x");
+    assert!(w.error_text(a).contains("UTF-8"), "{}", w.error_text(a));
+}
+
+#[test]
 fn wrong_names_are_refused_with_what_would_be_right() {
     let sends = [
         ("/queue/", "invalid-destination"),
@@ -184,6 +235,44 @@ fn a_comma_list_is_several_destinations() {
     w.subscribe(b, "t", "/topic/x,y", &[]);
     w.send(a, "/topic/x,y", &[], "3");
     assert_eq!(w.one(b).destination(), "/topic/x,y");
+}
+
+#[test]
+fn a_list_tells_by_which_of_its_parts_a_message_came() {
+    let list = "/queue/a,/topic/b,/exchange/amq.topic/c";
+    for in_transaction in [false, true] {
+        let mut w = World::new();
+        let (p, a) = (w.client(), w.client());
+        for (id, name) in [("1", "/queue/a"), ("2", "/topic/b"), ("3", "/topic/*")] {
+            w.subscribe(a, id, name, &[]);
+        }
+        let headers: &[Header<'_>] = match in_transaction {
+            true => &[("transaction", "t"), ("priority", "7"), ("k", "v")],
+            false => &[("priority", "7"), ("k", "v")],
+        };
+        if in_transaction {
+            w.begin(p, "t");
+        }
+        w.send(p, list, headers, "x");
+        if in_transaction {
+            w.commit(p, "t", None);
+        }
+        let mut parts: Vec<_> = w
+            .take(a)
+            .iter()
+            .map(|got| {
+                assert_eq!(got.destination(), list);
+                assert_eq!(got.header("k"), Some("v"));
+                got.header("original-destination").map(str::to_owned)
+            })
+            .collect();
+        parts.sort();
+        let name = |name: &str| Some(name.to_owned());
+        let expected = ["/queue/a", "/topic/b", "/topic/b", "/topic/c"].map(name);
+        assert_eq!(parts, expected);
+        w.send(p, "/queue/a", &[], "y");
+        assert_eq!(w.one(a).header("original-destination"), None);
+    }
 }
 
 #[test]

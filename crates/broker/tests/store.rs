@@ -211,6 +211,30 @@ fn a_full_store_refuses_producers_and_lets_consumers_drain() {
 }
 
 #[test]
+fn an_error_comes_after_the_receipts_of_what_is_being_stored() {
+    let mut w = World::stored(Config::default());
+    w.held = true;
+    let a = w.client();
+    for receipt in ["1", "2"] {
+        w.send(a, "/queue/a", &[PERSISTENT, ("receipt", receipt)], receipt);
+    }
+    w.send(a, "/dsub/x", &[("receipt", "3")], "wrong");
+    // Nothing more is done for it.
+    w.send(a, "/queue/a", &[("receipt", "4")], "4");
+    assert_eq!(w.events(a), []);
+    w.flush();
+    assert_eq!(
+        w.events(a),
+        [
+            Event::Receipt("1".into()),
+            Event::Receipt("2".into()),
+            Event::Error("invalid-destination", Some("3".into())),
+        ]
+    );
+    assert_eq!(w.stored_messages(), 2);
+}
+
+#[test]
 fn a_consumer_is_not_told_that_a_producer_found_no_room() {
     let mut w = World::stored(Config::default());
     let (a, b) = (w.client(), w.client());
@@ -426,6 +450,43 @@ fn a_selector_reads_a_paged_queue_too() {
 }
 
 #[test]
+fn what_dies_while_it_is_paged_out_leaves_a_dead_letter() {
+    let dead = [
+        PERSISTENT,
+        ("x-dead-letter-exchange", ""),
+        ("x-dead-letter-routing-key", "dead"),
+    ];
+    for (header, value) in [("x-message-ttl", "60000"), ("x-max-length", "1990")] {
+        let mut w = World::stored(Config {
+            max_memory: 1_000_000,
+            ..Config::default()
+        });
+        let p = w.client();
+        let declared: Vec<_> = dead.into_iter().chain([(header, value)]).collect();
+        let body = |at: usize| format!("{at} {}", "x".repeat(400));
+        for at in 0..2000 {
+            w.send(p, "/queue/a", &declared, &body(at));
+            if at % 100 == 0 {
+                w.advance(10);
+            }
+        }
+        w.advance(120_000);
+        let all: Vec<_> = match header {
+            "x-message-ttl" => (0..2000).map(body).collect(),
+            _ => (0..10).map(body).collect(),
+        };
+        let a = w.client();
+        w.subscribe(a, "s", "/queue/dead", &[]);
+        w.advance(1000);
+        let mut got = w.bodies(a);
+        got.sort();
+        let mut expected = all;
+        expected.sort();
+        assert_eq!(got, expected, "{header}");
+    }
+}
+
+#[test]
 fn what_is_paged_out_and_transient_does_not_survive() {
     let mut w = World::stored(Config {
         max_memory: 500_000,
@@ -479,6 +540,46 @@ fn streams_keep_their_positions() {
     assert_eq!((got.position, &*got.body), (9, "9"));
     w.subscribe(b, "t", "/queue/log", &[("x-stream-offset", "next")]);
     assert!(w.take(b).is_empty());
+}
+
+#[test]
+fn a_stream_knows_when_its_messages_came() {
+    let mut w = World::stored(Config::default());
+    let a = w.client();
+    let stream = [PERSISTENT, ("x-queue-type", "stream"), ("x-max-age", "1h")];
+    let mut second = 0;
+    for body in ["1", "2", "3"] {
+        second = w.now / 1000;
+        w.send(a, "/queue/log", &stream, body);
+        w.advance(1_000_000);
+    }
+    w.restart();
+    for (from, expected) in [
+        (format!("timestamp={second}"), &["3"][..]),
+        (format!("timestamp={}", second - 1000), &["2", "3"]),
+        ("offset=0".into(), &["1", "2", "3"]),
+    ] {
+        let b = w.client();
+        w.subscribe(
+            b,
+            "s",
+            "/queue/log",
+            &[("ack", "client"), ("x-stream-offset", &from)],
+        );
+        assert_eq!(w.bodies(b), expected, "{from}");
+        w.unsubscribe(b, "s", &[]);
+    }
+    // An hour after the first it is too old, though the broker was started again meanwhile.
+    w.advance(1_000_000);
+    let a = w.client();
+    w.send(a, "/queue/log", &stream, "4");
+    w.subscribe(
+        a,
+        "s",
+        "/queue/log",
+        &[("ack", "client"), ("x-stream-offset", "first")],
+    );
+    assert_eq!(w.bodies(a), ["2", "3", "4"]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{Client, Event, Header, World};
-use stompbox_broker::{BrokerDialect, Config};
+use stompbox_broker::{BrokerDialect, Config, Identity};
 
 const INDIVIDUAL: Header<'static> = ("ack", "client-individual");
 
@@ -210,6 +210,96 @@ fn a_durable_subscription_is_a_destination() {
 }
 
 #[test]
+fn no_two_owners_share_a_durable_subscription() {
+    // Each of these is another client, or another subscription of one.
+    let unproven = [
+        ("", "", "b.c"),
+        ("", "b", "c"),
+        ("", "a", "b.c"),
+        ("", "a.b", "c"),
+        ("", "a%2Eb", "c"),
+        ("", "a/b", "c"),
+    ];
+    let proven = [
+        ("a", "", "b.c"),
+        ("a.b", "", "c"),
+        ("a", "b", "c"),
+        ("b", "a", "c"),
+        ("a/b", "", "c"),
+        ("a", "b.c", "d"),
+        ("a", "b", "c.d"),
+    ];
+    for (is_proven, all) in [(false, &unproven[..]), (true, &proven[..])] {
+        let mut w = World::new();
+        let p = w.client();
+        let connect = |w: &mut World, login: &str, client_id: &str| {
+            w.connect_as(Identity {
+                login: login.into(),
+                client_id: client_id.into(),
+                proven: is_proven,
+                ..Identity::default()
+            })
+        };
+        for (number, (login, client_id, name)) in all.iter().enumerate() {
+            let client = connect(&mut w, login, client_id);
+            let headers = [("durable-subscription-name", *name)];
+            w.subscribe(client, "s", &format!("/topic/{number}"), &headers);
+            assert_eq!(w.error(client), None, "{login:?} {client_id:?} {name:?}");
+            w.unsubscribe(client, "s", &[]);
+        }
+        for number in 0..all.len() {
+            let body = number.to_string();
+            w.send(p, &format!("/topic/{number}"), &[], &body);
+        }
+        for (number, (login, client_id, name)) in all.iter().enumerate() {
+            let client = connect(&mut w, login, client_id);
+            w.subscribe(client, "s", &format!("/dsub/{name}"), &[]);
+            assert_eq!(
+                w.bodies(client),
+                [number.to_string()],
+                "{login:?} {client_id:?} {name:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_a_proven_login_keeps_is_no_other_logins() {
+    let mut w = World::new();
+    let p = w.client();
+    let connect = |w: &mut World, login: &str, client_id: &str, reads_others| {
+        w.connect_as(Identity {
+            login: login.into(),
+            client_id: client_id.into(),
+            proven: true,
+            reads_others,
+            ..Identity::default()
+        })
+    };
+    let name = [("durable-subscription-name", "news")];
+    let ann = connect(&mut w, "ann", "", false);
+    w.subscribe(ann, "s", "/topic/a", &name);
+    w.unsubscribe(ann, "s", &[]);
+    // A client-id is no proof of anything.
+    let bob = connect(&mut w, "bob", "ann", false);
+    w.subscribe(bob, "s", "/topic/b", &name);
+    w.unsubscribe(bob, "s", &name);
+    w.send(p, "/topic/a", &[], "1");
+    for other in ["/dsub/ann.news", "/dsub/ann/x.news"] {
+        let bob = connect(&mut w, "bob", "", false);
+        w.subscribe(bob, "s", other, &[]);
+        assert_eq!(w.error(bob), Some("access-denied"), "{other}");
+    }
+    let auditor = connect(&mut w, "auditor", "", true);
+    w.subscribe(auditor, "s", "/dsub/ann.news", &[("ack", "client")]);
+    assert_eq!(w.bodies(auditor), ["1"]);
+    w.unsubscribe(auditor, "s", &[]);
+    let ann = connect(&mut w, "ann", "", false);
+    w.subscribe(ann, "s", "/dsub/ann.news", &[]);
+    assert_eq!(w.bodies(ann), ["1"]);
+}
+
+#[test]
 fn removing_one_removes_no_ordinary_queue_and_none_that_is_in_use() {
     let mut w = World::new();
     let (a, b) = (w.user("alice"), w.user("alice"));
@@ -341,7 +431,10 @@ fn a_stream_is_read_by_everybody_from_where_they_want() {
         ("x-stream-offset", "first", "123"),
         ("x-stream-offset", "last", "3"),
         ("x-stream-offset", "next", ""),
-        ("x-stream-offset", "offset=2", "23"),
+        ("x-stream-offset", "offset=0", "123"),
+        ("x-stream-offset", "offset=1", "23"),
+        ("x-stream-offset", "offset=2", "3"),
+        ("x-stream-offset", "offset=3", ""),
         ("from-seq", "2", "23"),
         ("from-seq", "99", ""),
         ("ack", "client", ""),

@@ -1,58 +1,59 @@
-use std::{
-    future::{Future, IntoFuture},
-    pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, ops::AsyncFnOnce, sync::Arc};
 
-use bytes::Bytes;
-use stompbox_proto::{ContentLength, Version};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time,
-};
+use stompbox_proto::Version;
+use tokio::sync::oneshot;
 
 use crate::{
-    Closed, ReceiptError, RequestError, Subscribe, Transaction,
-    driver::{Ask, Request},
+    Closed, Events, ReceiptError, Send, Subscribe, Transaction, TransactionError, Unavailable,
+    runtime,
+    shared::Handle,
+    state::{Core, State},
 };
 
 /// A handle to a connection; clones are cheap and share it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Client {
-    pub(crate) asks: mpsc::Sender<Ask>,
-    /// For what must not wait: the drops of subscriptions and transactions.
-    pub(crate) later: mpsc::UnboundedSender<Ask>,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) handle: Arc<Handle>,
 }
 
-#[derive(Debug)]
-pub(crate) struct Shared {
-    /// Set before the first handle is given out.
-    pub(crate) version: OnceLock<Version>,
-    pub(crate) receipt_timeout: Duration,
-    pub(crate) closed: OnceLock<Closed>,
-    pub(crate) counter: AtomicU64,
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
 }
 
 impl Client {
-    /// The negotiated version.
+    /// The negotiated version; after a loss that of the last connection.
     pub fn version(&self) -> Version {
-        self.shared.version.get().copied().unwrap_or(Version::V1_0)
+        self.handle.shared.lock().version
+    }
+
+    /// A header of the server's `CONNECTED`, such as `server`, `session` or `user-name`.
+    pub fn connected_header(&self, name: &str) -> Option<String> {
+        let core = self.handle.shared.lock();
+        let found = core.info.iter().find(|(n, _)| n == name);
+        found.map(|(_, value)| value.clone())
+    }
+
+    /// Whether there is a connection now.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.handle.shared.lock().state, State::Connected)
+    }
+
+    /// What happens to the connection from now on.
+    pub fn events(&self) -> Events {
+        let shared = &self.handle.shared;
+        let core = shared.lock();
+        let closed = match &core.state {
+            State::Closed(reason) => Some(reason.clone()),
+            _ => None,
+        };
+        shared.events.listen(closed)
     }
 
     /// Prepares a message: await it, or its [`receipt`](Send::receipt).
     pub fn send(&self, destination: &str) -> Send {
-        Send {
-            client: self.clone(),
-            destination: destination.into(),
-            headers: Vec::new(),
-            body: Bytes::new(),
-            length: ContentLength::Auto,
-        }
+        Send::new(self.clone(), destination)
     }
 
     /// Prepares a subscription: await it.
@@ -64,12 +65,44 @@ impl Client {
     ///
     /// # Errors
     ///
-    /// The connection has ended.
-    pub async fn begin(&self) -> Result<Transaction, RequestError> {
-        let id = self.next_id("tx");
-        let transaction = Transaction::new(self.clone(), id.clone());
-        self.request(Request::Begin(id)).await?;
-        Ok(transaction)
+    /// There is no connection.
+    pub async fn begin(&self) -> Result<Transaction, TransactionError> {
+        let shared = &self.handle.shared;
+        let id = format!("tx-{}", shared.next_number());
+        let begin = |core: &mut Core| core.begin(&id);
+        let connection = shared.request_connected(begin).await?;
+        Ok(Transaction::new(self.clone(), id, connection))
+    }
+
+    /// Runs a closure in a transaction: if it succeeds, the transaction is committed, and the server
+    /// has said so; otherwise it is aborted.
+    ///
+    /// ```no_run
+    /// # async fn example(client: stompbox::Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// client
+    ///     .transaction(async |tx| {
+    ///         tx.send("/queue/a").body("one").await?;
+    ///         tx.send("/queue/b").body("two").await?;
+    ///         Ok::<_, Box<dyn std::error::Error>>(())
+    ///     })
+    ///     .await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// That of the closure, or of the transaction itself.
+    pub async fn transaction<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: AsyncFnOnce(&Transaction) -> Result<T, E>,
+        E: From<TransactionError>,
+    {
+        let transaction = self.begin().await?;
+        // If it fails, or is dropped, so is the transaction.
+        let output = work(&transaction).await?;
+        transaction.commit_receipt().await?;
+        Ok(output)
     }
 
     /// Disconnects in order: all that was sent before has arrived when this returns.
@@ -78,159 +111,28 @@ impl Client {
     ///
     /// The server's receipt did not come.
     pub async fn disconnect(&self) -> Result<(), ReceiptError> {
-        let (sender, receiver) = oneshot::channel();
-        let id = self.next_id("close");
-        self.request(Request::Disconnect {
-            id,
-            receipt: sender,
-        })
-        .await?;
-        self.wait(receiver).await
-    }
-
-    pub(crate) fn next_id(&self, prefix: &str) -> String {
-        format!(
-            "{prefix}-{}",
-            self.shared.counter.fetch_add(1, Ordering::Relaxed)
-        )
-    }
-
-    /// Why the connection has ended; asked only once it has.
-    pub(crate) fn closed(&self) -> Closed {
-        self.shared
-            .closed
-            .get()
-            .cloned()
-            .unwrap_or(Closed::Disconnected)
-    }
-
-    pub(crate) async fn request(&self, request: Request) -> Result<(), RequestError> {
-        let (done, result) = oneshot::channel();
-        let ended = |_| RequestError::Closed(self.closed());
-        self.asks
-            .send(Ask {
-                request,
-                done: Some(done),
-            })
-            .await
-            .map_err(|_| ended(()))?;
-        let result = result.await.map_err(|_| ended(()))?;
-        Ok(result?)
-    }
-
-    pub(crate) fn request_later(&self, request: Request) {
-        // A connection that has ended has forgotten all of it.
-        let _ = self.later.send(Ask {
-            request,
-            done: None,
-        });
-    }
-
-    async fn wait(&self, receipt: oneshot::Receiver<()>) -> Result<(), ReceiptError> {
-        match time::timeout(self.shared.receipt_timeout, receipt).await {
+        let shared = &self.handle.shared;
+        let (sender, receipt) = oneshot::channel();
+        let id = format!("close-{}", shared.next_number());
+        let disconnect = |core: &mut Core| {
+            if core.disconnect(Some((&id, sender))) {
+                return Ok(());
+            }
+            // Between two connections: the task looks for this, and makes none.
+            core.state = State::Disconnecting;
+            Err(Unavailable::Closed(Closed::Disconnected))
+        };
+        shared.request(disconnect).await?;
+        match runtime::timeout(shared.settings.receipt_timeout, receipt).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(ReceiptError::Closed(self.closed())),
             Err(_) => Err(ReceiptError::Timeout),
         }
     }
-}
 
-/// A message that is about to be sent: await it, or its [`receipt`](Self::receipt).
-#[derive(Debug)]
-#[must_use = "nothing is sent until it is awaited"]
-pub struct Send {
-    client: Client,
-    destination: String,
-    headers: Vec<(String, String)>,
-    body: Bytes,
-    length: ContentLength,
-}
-
-impl Send {
-    /// Adds a header.
-    pub fn header(mut self, name: &str, value: &str) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Sets the body: text or bytes.
-    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
-        self.body = body.into();
-        self
-    }
-
-    /// When to write `content-length`. Default: for every body that isn't empty.
-    pub fn content_length(mut self, length: ContentLength) -> Self {
-        self.length = length;
-        self
-    }
-
-    /// Sends, and waits for the server's receipt. Many may wait at a time.
-    ///
-    /// # Errors
-    ///
-    /// The message was not sent, or no receipt came.
-    pub async fn receipt(self) -> Result<(), ReceiptError> {
-        self.pending_receipt().await?.wait().await
-    }
-
-    /// Sends, and gives the receipt to wait for later.
-    ///
-    /// # Errors
-    ///
-    /// The message was not sent.
-    pub async fn pending_receipt(mut self) -> Result<PendingReceipt, RequestError> {
-        let (sender, receiver) = oneshot::channel();
-        let id = self.client.next_id("receipt");
-        self.headers.push(("receipt".into(), id));
-        let client = self.client.clone();
-        self.transmit(Some(sender)).await?;
-        Ok(PendingReceipt { client, receiver })
-    }
-
-    async fn transmit(self, receipt: Option<oneshot::Sender<()>>) -> Result<(), RequestError> {
-        let Self {
-            client,
-            destination,
-            headers,
-            body,
-            length,
-        } = self;
-        client
-            .request(Request::Send {
-                destination,
-                headers,
-                body,
-                length,
-                receipt,
-            })
-            .await
-    }
-}
-
-impl IntoFuture for Send {
-    type Output = Result<(), RequestError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + std::marker::Send>>;
-
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.transmit(None))
-    }
-}
-
-/// A receipt that is on its way.
-#[derive(Debug)]
-pub struct PendingReceipt {
-    client: Client,
-    receiver: oneshot::Receiver<()>,
-}
-
-impl PendingReceipt {
-    /// Waits for it.
-    ///
-    /// # Errors
-    ///
-    /// It did not come.
-    pub async fn wait(self) -> Result<(), ReceiptError> {
-        self.client.wait(self.receiver).await
+    /// Why the connection has ended; asked only once it has.
+    pub(crate) fn closed(&self) -> Closed {
+        let closed = self.handle.shared.lock().closed();
+        closed.unwrap_or(Closed::Disconnected)
     }
 }

@@ -1,387 +1,517 @@
-//! The task that owns a connection.
+//! The task that owns the connection, and makes it again.
 
 use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
+    collections::VecDeque,
+    future::{Future as _, poll_fn},
+    pin::Pin,
+    sync::{Arc, Weak, atomic::Ordering},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
-use bytes::{Buf as _, Bytes, BytesMut};
+use bytes::{Buf as _, BytesMut};
 use stompbox_proto::{
-    AckMode, ContentLength, Decoder, EncodeError, Limits,
-    client::{AckRef, Config, Event, RequestError, Session, Timeout},
-};
-use tokio::{
-    sync::{mpsc, oneshot},
-    time,
+    Decoder,
+    client::{Event as Received, Timeout},
 };
 
 use crate::{
-    Client, Closed, Message,
-    client::Shared,
-    transport::{Incoming, Reader, Writer},
+    Closed, ConnectError, Event, Message, ReceiptError,
+    batch::Batch,
+    connect::{Connected, Connector, handshake},
+    log,
+    queue::Queue,
+    runtime::{self, Instant, Sleep},
+    shared::{Handle, Shared},
+    state::{Core, State, message},
+    transport::{Incoming, Transport},
 };
-
-/// A request and where its outcome goes.
-#[derive(Debug)]
-pub(crate) struct Ask {
-    pub(crate) request: Request,
-    pub(crate) done: Option<oneshot::Sender<Result<(), RequestError>>>,
-}
-
-/// What a handle asks of the task.
-#[derive(Debug)]
-pub(crate) enum Request {
-    Send {
-        destination: String,
-        headers: Vec<(String, String)>,
-        body: Bytes,
-        length: ContentLength,
-        receipt: Option<oneshot::Sender<()>>,
-    },
-    Subscribe {
-        id: String,
-        destination: String,
-        ack: AckMode,
-        headers: Vec<(String, String)>,
-        sender: mpsc::Sender<Message>,
-    },
-    Unsubscribe(String),
-    Ack {
-        message: AckRef,
-        consumed: bool,
-        headers: Vec<(String, String)>,
-    },
-    Begin(String),
-    Commit(String),
-    Abort(String),
-    Disconnect {
-        id: String,
-        receipt: oneshot::Sender<()>,
-    },
-}
-
-/// Ways to the handles that don't keep the connection alive.
-pub(crate) type Weak = (mpsc::WeakSender<Ask>, mpsc::WeakUnboundedSender<Ask>);
-
-/// Bytes that wait to be sent, beyond which no more requests are taken.
-const SEND_PAUSE: usize = 1 << 20;
 
 /// How long the last frames may take to leave.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Bytes that a transport may owe by itself, beyond which nothing is read.
+const MOST_OWED: usize = 1 << 20;
+
+/// A connection that lasts longer was a good one: the next attempts count from 1 again.
+const GOOD: Duration = Duration::from_secs(10);
+
 pub(crate) struct Driver {
-    session: Session,
-    decoder: Decoder,
-    epoch: Instant,
-    connected: Option<oneshot::Sender<Result<(), Closed>>>,
     shared: Arc<Shared>,
-    subscriptions: HashMap<String, mpsc::Sender<Message>>,
-    receipts: HashMap<String, oneshot::Sender<()>>,
-    disconnected: Option<oneshot::Sender<()>>,
-    /// A message whose subscription has no room: nothing is read until it has.
-    stalled: Option<(mpsc::Sender<Message>, Message)>,
+    handle: Weak<Handle>,
+    connector: Connector,
+    transport: Box<dyn Transport>,
+    decoder: Decoder,
+    input: BytesMut,
+    epoch: Instant,
+    writing: Batch,
+    stalled: Option<Stall>,
+    timer: Option<(Duration, Pin<Box<Sleep>>)>,
+    /// Since the last good connection.
+    attempts: u32,
 }
+
+/// A subscription that has no room: nothing is read until it has.
+struct Stall {
+    queue: Arc<Queue>,
+    id: String,
+    /// When the program is told that it is slow; `None`: it was.
+    tell_at: Option<Duration>,
+}
+
+/// How long a program may let a full buffer be before it is told.
+const SLOW: Duration = Duration::from_secs(1);
+
+type Parts = (Box<dyn Transport>, Decoder, BytesMut, Instant);
 
 impl Driver {
     pub(crate) fn new(
-        config: Config,
-        limits: Limits,
         shared: Arc<Shared>,
-        connected: oneshot::Sender<Result<(), Closed>>,
-    ) -> Result<Self, EncodeError> {
-        Ok(Self {
-            session: Session::new(config, Duration::ZERO)?,
-            decoder: Decoder::new(limits),
-            epoch: Instant::now(),
-            connected: Some(connected),
+        handle: Weak<Handle>,
+        connector: Connector,
+        (transport, decoder, input, epoch): Parts,
+    ) -> Self {
+        Self {
             shared,
-            subscriptions: HashMap::new(),
-            receipts: HashMap::new(),
-            disconnected: None,
+            handle,
+            connector,
+            transport,
+            decoder,
+            input,
+            epoch,
+            writing: Batch::default(),
             stalled: None,
-        })
+            timer: None,
+            attempts: 0,
+        }
     }
 
-    /// Runs the connection to its end.
-    pub(crate) async fn run(
-        mut self,
-        mut reader: impl Reader,
-        mut writer: impl Writer,
-        mut asks: mpsc::Receiver<Ask>,
-        mut later: mpsc::UnboundedReceiver<Ask>,
-        weak: Weak,
-    ) {
-        let reason = self
-            .drive(&mut reader, &mut writer, &mut asks, &mut later, &weak)
-            .await;
-        // Before the channels close, so that whoever sees that also finds the reason.
-        let reason = self.shared.closed.get_or_init(|| reason).clone();
-        if let Some(connected) = self.connected.take() {
-            // Nobody waits any more if connecting was given up.
-            let _ = connected.send(Err(reason));
+    /// Runs connection after connection.
+    pub(crate) async fn run(mut self) {
+        loop {
+            let reason = poll_fn(|cx| self.poll_drive(cx)).await;
+            log::debug!(reason = %reason, "the connection has ended");
+            if let Closed::ServerError {
+                message,
+                detail,
+                receipt_id,
+            } = &reason
+            {
+                self.shared.events.tell(&Event::ServerError {
+                    message: message.clone(),
+                    detail: detail.clone(),
+                    receipt_id: receipt_id.clone(),
+                });
+            }
+            if self.is_over(&reason) {
+                return self.finish(reason).await;
+            }
+            self.lose(&reason);
+            match self.reconnect().await {
+                Ok(connected) => self.restore(connected),
+                Err(reason) => return self.finish(reason).await,
+            }
         }
-        asks.close();
-        let disconnected = self.disconnected.take();
-        drop(self);
-        drop(asks);
-        drop(disconnected);
+    }
+
+    fn is_over(&self, reason: &Closed) -> bool {
+        let core = self.shared.lock();
+        self.connector.policy().is_none()
+            || self.shared.is_orphaned.load(Ordering::SeqCst)
+            || matches!(core.state, State::Disconnecting)
+            || matches!(reason, Closed::Disconnected)
+    }
+
+    /// Ends what waits for this connection, and gives its parts back.
+    fn lose(&mut self, reason: &Closed) {
+        self.stalled = None;
+        self.timer = None;
+        self.shared.lock().lose(&mut self.writing, reason);
+        if self.epoch.elapsed() >= GOOD {
+            self.attempts = 0;
+        }
+        self.shared.events.tell(&Event::Disconnected {
+            reason: reason.clone(),
+        });
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Tries until there is a connection, or there will be none.
+    async fn reconnect(&mut self) -> Result<Connected, Closed> {
+        let mut last: Option<Arc<ConnectError>> = None;
+        let mut tried = 0;
+        loop {
+            self.attempts = self.attempts.saturating_add(1);
+            let Some(policy) = self.connector.policy() else {
+                return Err(Closed::Disconnected);
+            };
+            let wait = match &last {
+                None if policy.permits(self.attempts) => Some(policy.wait(self.attempts)),
+                None => None,
+                Some(error) => policy.next(self.attempts - 1, error),
+            };
+            let Some(wait) = wait else {
+                return Err(Closed::NotReconnected {
+                    attempts: tried,
+                    source: last.unwrap_or_else(|| Arc::new(ConnectError::Timeout)),
+                });
+            };
+            self.shared.events.tell(&Event::Reconnecting {
+                attempt: self.attempts,
+                wait,
+                last: last.clone(),
+            });
+            log::debug!(attempt = self.attempts, wait = ?wait, "connecting again");
+            let shared = Arc::clone(&self.shared);
+            let connect = async {
+                runtime::sleep(wait).await;
+                self.connector.connect().await
+            };
+            let result = tokio::select! {
+                result = connect => result,
+                () = poll_fn(|cx| poll_given_up(&shared, cx)) => return Err(Closed::Disconnected),
+            };
+            tried += 1;
+            match result {
+                Ok(connected) => return Ok(connected),
+                Err(error) => last = Some(Arc::new(error)),
+            }
+        }
+    }
+
+    fn restore(&mut self, connected: Connected) {
+        let Connected {
+            transport,
+            session,
+            decoder,
+            input,
+            epoch,
+            version,
+            info,
+            server,
+        } = connected;
+        self.transport = transport;
+        self.decoder = decoder;
+        self.input = input;
+        self.epoch = epoch;
+        let limits = &self.shared.settings.limits;
+        let restored = self.shared.lock().restore(session, version, info, limits);
+        let (subscriptions, messages, discarded) = restored;
+        for reason in discarded {
+            log::warning!(reason = %reason, "not expressible in the new version");
+            self.shared.events.tell(&Event::Discarded { reason });
+        }
+        log::debug!(server = %server, version = %version, "connected again");
+        self.shared.events.tell(&Event::Connected {
+            server,
+            version,
+            subscriptions,
+            messages,
+        });
+        self.shared.changed.notify_waiters();
+    }
+
+    /// Tells everybody why it is over, and closes the connection.
+    async fn finish(mut self, reason: Closed) {
+        let disconnected = {
+            let mut core = self.shared.lock();
+            // What is to be sent before the end, such as DISCONNECT or an answer.
+            let disconnected = core.disconnected.take();
+            let mut last = std::mem::take(&mut core.out);
+            for (kind, frame) in last.unsent() {
+                self.writing.push(kind, frame);
+            }
+            last.clear();
+            core.end(&reason);
+            disconnected
+        };
+        if let Some(disconnected) = disconnected
+            && matches!(reason, Closed::Disconnected)
+        {
+            let _ = disconnected.send(());
+        }
+        self.shared.changed.notify_waiters();
+        self.shared.events.tell(&Event::Closed { reason });
         let last = async {
-            if writer.flush().await.is_ok() {
-                writer.close().await;
+            let written = poll_fn(|cx| self.transport.poll_write(cx, &mut self.writing)).await;
+            if written.is_ok() {
+                poll_fn(|cx| self.transport.poll_close(cx)).await;
             }
         };
         // The server may have gone; it is over in any case.
-        let _ = time::timeout(CLOSE_TIMEOUT, last).await;
+        let _ = runtime::timeout(CLOSE_TIMEOUT, last).await;
     }
 
-    async fn drive(
-        &mut self,
-        reader: &mut impl Reader,
-        writer: &mut impl Writer,
-        asks: &mut mpsc::Receiver<Ask>,
-        later: &mut mpsc::UnboundedReceiver<Ask>,
-        weak: &Weak,
-    ) -> Closed {
-        let mut input = BytesMut::new();
-        let mut orphaned = false;
+    /// Does what there is to do, until the connection ends.
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
         loop {
-            if self.stalled.is_none()
-                && let Err(reason) = self.receive(&mut input, weak)
-            {
-                return reason;
+            self.shared.waker.register(cx.waker());
+            // What is asked for after this wakes the task again.
+            self.shared.is_woken.store(false, Ordering::SeqCst);
+            if let Err(reason) = self.receive() {
+                return Poll::Ready(reason);
             }
-            while let Some(frame) = self.session.poll_transmit() {
-                writer.queue(frame.into(), false);
+            if self.disconnect_if_orphaned() {
+                return Poll::Ready(Closed::Disconnected);
             }
-            if self.session.is_closing() {
-                return Closed::Disconnected;
+            let mut is_done = true;
+            match self.poll_write(cx) {
+                Ok(progress) => is_done &= !progress,
+                Err(error) => return Poll::Ready(Closed::Io(Arc::new(error))),
             }
-            let wake = self.session.poll_timeout().map(|at| self.epoch + at);
-            let stalled = self.stalled.as_ref().map(|(sender, _)| sender.clone());
-            let is_stalled = stalled.is_some();
-            tokio::select! {
-                flushed = writer.flush(), if writer_has_work(writer) => match flushed {
-                    Ok(()) => self.session.sent(self.epoch.elapsed()),
-                    Err(error) => return Closed::Io(Arc::new(error)),
-                },
-                ask = asks.recv(), if !orphaned && writer.pending() < SEND_PAUSE => match ask {
-                    Some(ask) => {
-                        self.handle(ask);
-                        // One write for all that is there.
-                        while let Ok(ask) = asks.try_recv() {
-                            self.handle(ask);
-                        }
+            if self.stalled.is_none() && self.transport.owed() < MOST_OWED {
+                match self.transport.poll_read(cx, &mut self.input) {
+                    Poll::Pending => {}
+                    Poll::Ready(Ok(Incoming::Bytes)) => {
+                        is_done = false;
+                        let now = self.epoch.elapsed();
+                        self.shared.lock().session.heard(now);
                     }
-                    None => {
-                        // The last handle is gone. Nobody waits for a receipt.
-                        orphaned = true;
-                        if self.session.disconnect(None, &[]).is_err() {
-                            return Closed::Disconnected;
-                        }
+                    Poll::Ready(Ok(Incoming::End)) => return Poll::Ready(Closed::ByServer),
+                    Poll::Ready(Ok(Incoming::TooBig)) => {
+                        let problem = "a message is beyond the limit".into();
+                        return Poll::Ready(Closed::Protocol(problem));
                     }
-                },
-                Some(ask) = later.recv() => self.handle(ask),
-                () = room(stalled), if is_stalled => self.resume(),
-                read = reader.read(&mut input), if !is_stalled => match read {
-                    Ok(Incoming::Bytes) => self.session.heard(self.epoch.elapsed()),
-                    Ok(Incoming::End) => return Closed::ByServer,
-                    Ok(Incoming::TooBig) => {
-                        return Closed::Protocol("a message is beyond the limit".into());
-                    }
-                    Err(error) => return Closed::Io(Arc::new(error)),
-                },
-                () = sleep_until(wake) => {
-                    let now = self.epoch.elapsed();
-                    if is_stalled {
-                        // It is this end that does not listen.
-                        self.session.heard(now);
-                    }
-                    if let Some(Timeout::PeerSilent | Timeout::NoConnected) =
-                        self.session.handle_timeout(now)
-                    {
-                        return Closed::HeartBeatLost;
-                    }
+                    Poll::Ready(Err(error)) => return Poll::Ready(Closed::Io(Arc::new(error))),
                 }
+            }
+            if is_done && !self.shared.is_woken.load(Ordering::SeqCst) {
+                return self.poll_timer(cx);
             }
         }
     }
 
-    /// Hands the stalled message over, now that there is room.
-    fn resume(&mut self) {
-        let Some((sender, message)) = self.stalled.take() else {
-            return;
-        };
-        match sender.try_send(message) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => {}
-            Err(mpsc::error::TrySendError::Full(message)) => {
-                self.stalled = Some((sender, message));
-            }
+    /// Whether the session is over since nobody is there any more.
+    fn disconnect_if_orphaned(&self) -> bool {
+        if !self.shared.is_orphaned.load(Ordering::SeqCst) {
+            return false;
+        }
+        let mut core = self.shared.lock();
+        // Nobody waits for a receipt.
+        !matches!(core.state, State::Connected) || {
+            core.disconnect(None);
+            true
         }
     }
 
-    /// Decodes what came, up to a message that has no room.
-    fn receive(&mut self, input: &mut BytesMut, weak: &Weak) -> Result<(), Closed> {
-        let now = self.epoch.elapsed();
-        while !input.is_empty() && self.stalled.is_none() {
-            let mut rest: &[u8] = input;
-            let result = self.decoder.decode(&mut rest, self.session.dialect());
-            let frame = match result {
-                Ok(Some(frame)) => frame,
-                Ok(None) => {
-                    input.clear();
-                    return Ok(());
-                }
-                Err(error) => return Err(Closed::Protocol(error.to_string())),
+    /// Sends what there is. True: something was sent.
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> std::io::Result<bool> {
+        let mut progress = false;
+        loop {
+            let before = self.writing.pending();
+            if let Poll::Ready(result) = self.transport.poll_write(cx, &mut self.writing) {
+                result?;
+            }
+            let sent = before - self.writing.pending();
+            progress |= sent > 0;
+            let is_done = self.writing.is_done();
+            let mut core = self.shared.lock();
+            if sent > 0 {
+                core.session.sent(self.epoch.elapsed());
+            }
+            if !is_done || core.out.is_done() {
+                return Ok(progress);
+            }
+            self.writing.clear();
+            std::mem::swap(&mut self.writing, &mut core.out);
+            drop(core);
+            self.shared.changed.notify_waiters();
+        }
+    }
+
+    /// Waits for what is due next.
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> Poll<Closed> {
+        loop {
+            let slow_at = self.stalled.as_ref().and_then(|stall| stall.tell_at);
+            let session_at = self.shared.lock().session.poll_timeout();
+            let Some(at) = slow_at.into_iter().chain(session_at).min() else {
+                return Poll::Pending;
             };
-            let event = self.session.receive(&frame, now);
-            match event.map_err(|error| Closed::Protocol(error.to_string()))? {
-                Event::Connected { version, .. } => {
-                    self.shared.version.get_or_init(|| version);
-                    if let Some(connected) = self.connected.take() {
-                        // If connecting was given up the handles are gone, which ends the loop.
-                        let _ = connected.send(Ok(()));
-                    }
-                }
-                Event::Message {
-                    subscription,
-                    frame,
-                    ..
-                } => {
-                    // A 1.0 server may leave the header out; with one subscription it is clear.
-                    let sender = match subscription.as_deref() {
-                        Some(id) => self.subscriptions.get(id),
-                        None if self.subscriptions.len() == 1 => self.subscriptions.values().next(),
-                        None => None,
-                    };
-                    if let Some(sender) = sender.cloned()
-                        && let Some((asks, later)) = weak.0.upgrade().zip(weak.1.upgrade())
-                    {
-                        let client = Client {
-                            asks,
-                            later,
-                            shared: Arc::clone(&self.shared),
-                        };
-                        self.stalled = Some((sender, Message::new(client, &frame)));
-                    }
-                }
-                Event::Receipt { id, .. } => {
-                    if let Some(waiting) = self.receipts.remove(&*id) {
-                        // Whoever waited may have given up.
-                        let _ = waiting.send(());
-                    }
-                }
-                Event::Disconnected { .. } => {
-                    if let Some(waiting) = self.disconnected.take() {
-                        let _ = waiting.send(());
-                    }
-                    return Err(Closed::Disconnected);
-                }
-                Event::Error { frame } => {
-                    let header = |name| frame.header(name).map(std::borrow::Cow::into_owned);
-                    return Err(Closed::ServerError {
-                        message: header("message").unwrap_or_default(),
-                        detail: String::from_utf8_lossy(frame.body()).into_owned(),
-                        receipt_id: header("receipt-id"),
-                    });
-                }
-                Event::Unhandled { .. } => {}
+            // What is due moves with each frame; a timer that rings too early is set again.
+            if self.timer.as_ref().is_none_or(|(set, _)| *set > at) {
+                let wait = at.saturating_sub(self.epoch.elapsed());
+                self.timer = Some((at, Box::pin(runtime::sleep(wait))));
             }
-            let used = input.len() - rest.len();
-            input.advance(used);
-            self.resume();
+            if let Some((_, timer)) = &mut self.timer {
+                ready!(timer.as_mut().poll(cx));
+            }
+            self.timer = None;
+            let now = self.epoch.elapsed();
+            if let Some(stall) = &mut self.stalled
+                && stall.tell_at.take_if(|at| *at <= now).is_some()
+            {
+                self.shared.events.tell(&Event::SlowConsumer {
+                    subscription: stall.id.clone(),
+                    waiting: stall.queue.waiting(),
+                });
+            }
+            let mut core = self.shared.lock();
+            if self.stalled.is_some() {
+                // It is this end that does not listen.
+                core.session.heard(now);
+            }
+            if let Some(Timeout::PeerSilent | Timeout::NoConnected) =
+                core.session.handle_timeout(now)
+            {
+                return Poll::Ready(Closed::HeartBeatLost);
+            }
+            core.collect();
+            let is_due = !core.out.is_done();
+            drop(core);
+            if is_due && let Err(error) = self.poll_write(cx) {
+                return Poll::Ready(Closed::Io(Arc::new(error)));
+            }
+        }
+    }
+
+    /// Decodes what came, up to a message that has no room after it.
+    fn receive(&mut self) -> Result<(), Closed> {
+        while self.stalled.is_some() || !self.input.is_empty() {
+            let shared = Arc::clone(&self.shared);
+            let mut core = shared.lock();
+            if self.has_stalled(&mut core) {
+                return Ok(());
+            }
+            let mut told = Vec::new();
+            let mut delivery = Delivery::default();
+            let result = self.receive_all(&mut core, &mut delivery, &mut told);
+            drop(core);
+            delivery.flush();
+            told.iter().for_each(|event| shared.events.tell(event));
+            result?;
         }
         Ok(())
     }
 
-    fn handle(&mut self, ask: Ask) {
-        let Ask { request, done } = ask;
-        let result = self.request(request);
-        if let Some(done) = done {
-            // The future that asked may be gone.
-            let _ = done.send(result);
+    /// Whether there is still no room.
+    fn has_stalled(&mut self, core: &mut Core) -> bool {
+        let Some(Stall { queue, .. }) = &self.stalled else {
+            return false;
+        };
+        // First the mark, then the look: whoever makes room in between sees the mark.
+        queue.stalls.store(true, Ordering::SeqCst);
+        if !queue.has_room(core.is_awaited()) {
+            return true;
         }
+        queue.stalls.store(false, Ordering::SeqCst);
+        self.stalled = None;
+        false
     }
 
-    fn request(&mut self, request: Request) -> Result<(), RequestError> {
-        let session = &mut self.session;
-        match request {
-            Request::Send {
-                destination,
-                headers,
-                body,
-                length,
-                receipt,
-            } => {
-                session.send(&destination, &borrow(&headers), &body, length)?;
-                let id = headers
-                    .into_iter()
-                    .rev()
-                    .find(|(name, _)| name == "receipt");
-                if let Some((receipt, (_, id))) = receipt.zip(id) {
-                    self.receipts.insert(id, receipt);
+    fn receive_all(
+        &mut self,
+        core: &mut Core,
+        delivery: &mut Delivery,
+        told: &mut Vec<Event>,
+    ) -> Result<(), Closed> {
+        let now = self.epoch.elapsed();
+        let mut rest: &[u8] = &self.input;
+        let broken = |problem: String| Closed::Protocol(problem);
+        while !rest.is_empty() {
+            let dialect = core.session.dialect();
+            let decoded = self.decoder.decode(&mut rest, dialect);
+            let Some(frame) = decoded.map_err(|error| broken(error.to_string()))? else {
+                break;
+            };
+            let received = core.session.receive(&frame, now);
+            match received.map_err(|error| broken(error.to_string()))? {
+                Received::Message {
+                    subscription,
+                    frame,
+                    ..
+                } => {
+                    let Some(message) = message(&self.handle, core.connection, &frame) else {
+                        // The last handle is gone.
+                        continue;
+                    };
+                    let id = subscription.as_deref();
+                    let Some((id, queue)) = core.subscription(id) else {
+                        told.extend(unexpected(core, id, message));
+                        continue;
+                    };
+                    queue.expect(&message);
+                    let has_room = queue.has_room(false);
+                    if !has_room {
+                        let queue = Arc::clone(queue);
+                        let id = id.to_owned();
+                        delivery.push(&queue, message);
+                        if !queue.has_room(core.is_awaited()) {
+                            let tell_at = Some(now + SLOW);
+                            self.stalled = Some(Stall { queue, id, tell_at });
+                            break;
+                        }
+                    } else {
+                        delivery.push(queue, message);
+                    }
                 }
-                Ok(())
-            }
-            Request::Subscribe {
-                id,
-                destination,
-                ack,
-                headers,
-                sender,
-            } => {
-                session.subscribe(&id, &destination, ack, &borrow(&headers))?;
-                self.subscriptions.insert(id, sender);
-                Ok(())
-            }
-            Request::Unsubscribe(id) => {
-                self.subscriptions.remove(&id);
-                session.unsubscribe(&id, &[])
-            }
-            Request::Ack {
-                message,
-                consumed: true,
-                headers,
-            } => session.ack(&message, &borrow(&headers)),
-            Request::Ack {
-                message,
-                consumed: false,
-                headers,
-            } => session.nack(&message, &borrow(&headers)),
-            Request::Begin(id) => session.begin(&id, &[]),
-            Request::Commit(id) => session.commit(&id, &[]),
-            Request::Abort(id) => session.abort(&id, &[]),
-            Request::Disconnect { id, receipt } => {
-                session.disconnect(Some(&id), &[])?;
-                self.disconnected = Some(receipt);
-                Ok(())
+                Received::Receipt { id, .. } => {
+                    core.receipts.settle(&id, Ok(()));
+                }
+                Received::Disconnected { .. } => return Err(Closed::Disconnected),
+                Received::Error { frame } => {
+                    let error = handshake::error(&frame);
+                    if let Closed::ServerError {
+                        receipt_id: Some(id),
+                        ..
+                    } = &error
+                    {
+                        // It would be refused each time that it is sent.
+                        let refused = ReceiptError::Refused(error.clone());
+                        core.receipts.settle(id, Err(refused));
+                    }
+                    return Err(error);
+                }
+                Received::Connected { .. } | Received::Unhandled { .. } => {}
             }
         }
+        let used = self.input.len() - rest.len();
+        self.input.advance(used);
+        Ok(())
     }
 }
 
-fn borrow(headers: &[(String, String)]) -> Vec<(&str, &str)> {
-    headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_str()))
-        .collect()
+/// A message of no subscription: a reply, or one to be told of.
+fn unexpected(core: &mut Core, id: Option<&str>, message: Message) -> Option<Event> {
+    if !id.is_some_and(|id| core.replies.is_reply(id)) {
+        return Some(Event::Unexpected(message));
+    }
+    core.replies.take(message).map(Event::LateReply)
 }
 
-fn writer_has_work(writer: &impl Writer) -> bool {
-    writer.pending() > 0
-}
-
-/// Ready when a subscription has room for a message, or is gone.
-async fn room(sender: Option<mpsc::Sender<Message>>) {
-    match sender {
-        Some(sender) => drop(sender.reserve().await),
-        None => std::future::pending().await,
+/// Ready when there is nobody any more for whom to connect.
+fn poll_given_up(shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
+    shared.waker.register(cx.waker());
+    shared.is_woken.store(false, Ordering::SeqCst);
+    let is_orphaned = shared.is_orphaned.load(Ordering::SeqCst);
+    if is_orphaned || matches!(shared.lock().state, State::Disconnecting) {
+        Poll::Ready(())
+    } else {
+        Poll::Pending
     }
 }
 
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => time::sleep_until(at.into()).await,
-        None => std::future::pending().await,
+/// The messages of one read for one subscription, which are handed over together.
+#[derive(Default)]
+struct Delivery {
+    queue: Option<Arc<Queue>>,
+    messages: VecDeque<Message>,
+}
+
+impl Delivery {
+    fn push(&mut self, queue: &Arc<Queue>, message: Message) {
+        if !self.queue.as_ref().is_some_and(|q| Arc::ptr_eq(q, queue)) {
+            self.flush();
+            self.queue = Some(Arc::clone(queue));
+        }
+        self.messages.push_back(message);
+    }
+
+    fn flush(&mut self) {
+        if let Some(queue) = self.queue.take()
+            && !self.messages.is_empty()
+        {
+            queue.push_all(&mut self.messages);
+        }
+        self.messages.clear();
     }
 }

@@ -1,27 +1,43 @@
+use std::fmt;
+
 use bytes::Bytes;
 use stompbox_proto::{FrameRef, client::AckRef};
 
-use crate::{Client, RequestError, Transaction, driver::Request};
+use crate::{
+    AckError, Client, Send, Transaction,
+    headers::{self, Headers},
+};
 
 /// A message of a subscription.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Message {
-    client: Client,
-    ack: AckRef,
-    headers: Vec<(String, String)>,
+    pub(crate) client: Client,
+    /// The connection that brought it.
+    pub(crate) connection: u64,
+    headers: Headers,
     body: Bytes,
 }
 
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Message");
+        for (name, value) in self.headers.iter() {
+            debug.field(name, &value);
+        }
+        debug
+            .field("body", &format_args!("{} bytes", self.body.len()))
+            .finish_non_exhaustive()
+    }
+}
+
 impl Message {
-    pub(crate) fn new(client: Client, frame: &FrameRef<'_>) -> Self {
+    pub(crate) fn new(client: Client, connection: u64, frame: &FrameRef<'_>) -> Self {
+        let (headers, body) = headers::copy(frame);
         Self {
             client,
-            ack: AckRef::of(frame),
-            headers: frame
-                .headers()
-                .map(|(n, v)| (n.into_owned(), v.into_owned()))
-                .collect(),
-            body: Bytes::copy_from_slice(frame.body()),
+            connection,
+            headers,
+            body,
         }
     }
 
@@ -32,21 +48,17 @@ impl Message {
 
     /// The message's id.
     pub fn id(&self) -> &str {
-        &self.ack.message_id
+        self.header("message-id").unwrap_or_default()
     }
 
     /// A header's value; of a repeated one the first.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers()
-            .find(|(n, _)| *n == name)
-            .map(|(_, value)| value)
+        self.headers.get(name)
     }
 
     /// All headers in wire order.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.headers
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.as_str()))
+        self.headers.iter()
     }
 
     /// The body.
@@ -59,12 +71,22 @@ impl Message {
         std::str::from_utf8(&self.body).ok()
     }
 
+    /// The value whose JSON the body is.
+    ///
+    /// # Errors
+    ///
+    /// It is not such JSON.
+    #[cfg(feature = "json")]
+    pub fn json<'a, T: serde::Deserialize<'a>>(&'a self) -> Result<T, crate::JsonError> {
+        serde_json::from_slice(&self.body).map_err(crate::JsonError)
+    }
+
     /// Acknowledges the message; in [`AckMode::Client`](crate::AckMode::Client) all before it too.
     ///
     /// # Errors
     ///
-    /// The connection has ended, or the message came by a subscription that acknowledges by itself.
-    pub async fn ack(&self) -> Result<(), RequestError> {
+    /// Nothing was acknowledged: see [`AckError`].
+    pub async fn ack(&self) -> Result<(), AckError> {
         self.acknowledge(true, None).await
     }
 
@@ -73,7 +95,7 @@ impl Message {
     /// # Errors
     ///
     /// As for [`ack`](Self::ack); STOMP 1.0 has no `NACK`.
-    pub async fn nack(&self) -> Result<(), RequestError> {
+    pub async fn nack(&self) -> Result<(), AckError> {
         self.acknowledge(false, None).await
     }
 
@@ -82,22 +104,54 @@ impl Message {
     /// # Errors
     ///
     /// As for [`ack`](Self::ack).
-    pub async fn ack_in(&self, transaction: &Transaction) -> Result<(), RequestError> {
-        self.acknowledge(true, Some(transaction.id())).await
+    pub async fn ack_in(&self, transaction: &Transaction) -> Result<(), AckError> {
+        self.acknowledge(true, Some(transaction)).await
+    }
+
+    /// Refuses the message when the transaction is committed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`nack`](Self::nack).
+    pub async fn nack_in(&self, transaction: &Transaction) -> Result<(), AckError> {
+        self.acknowledge(false, Some(transaction)).await
+    }
+
+    /// Prepares an answer: to the `reply-to` of this message, with its `correlation-id`. `None`: it
+    /// asks for none.
+    pub fn reply(&self) -> Option<Send> {
+        let mut reply = self.client.send(self.header("reply-to")?);
+        if let Some(id) = self.header("correlation-id") {
+            reply = reply.header("correlation-id", id);
+        }
+        Some(reply)
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.headers.size() + self.body.len()
     }
 
     async fn acknowledge(
         &self,
         consumed: bool,
-        transaction: Option<&str>,
-    ) -> Result<(), RequestError> {
-        let transaction = transaction.map(|id| ("transaction".to_owned(), id.to_owned()));
-        let headers = transaction.into_iter().collect();
-        let request = Request::Ack {
-            message: self.ack.clone(),
-            consumed,
-            headers,
+        transaction: Option<&Transaction>,
+    ) -> Result<(), AckError> {
+        let header = |name| self.header(name).map(str::to_owned);
+        let ack = AckRef {
+            ack: header("ack"),
+            message_id: self.id().to_owned(),
+            subscription: header("subscription"),
         };
-        self.client.request(request).await
+        let shared = &self.client.handle.shared;
+        let acknowledge = |core: &mut crate::state::Core| {
+            core.acknowledge(
+                self.connection,
+                &ack,
+                consumed,
+                transaction.map(Transaction::id),
+            )
+        };
+        shared.request(acknowledge).await
     }
 }

@@ -1,20 +1,29 @@
 use std::{
-    future::{Future, IntoFuture},
+    collections::VecDeque,
+    future::IntoFuture,
     pin::Pin,
-    task::{Context, Poll},
+    sync::Arc,
+    task::{Context, Poll, ready},
 };
 
 use futures_core::Stream;
 use stompbox_proto::AckMode;
-use tokio::sync::mpsc;
+use tokio::sync::oneshot;
 
-use crate::{Client, Closed, Message, RequestError, driver::Request};
+use crate::{
+    Client, Closed, Message, PendingReceipt, SubscribeError,
+    queue::Queue,
+    receipts::Outcome,
+    runtime::BoxFuture,
+    state::{Core, Entry},
+};
 
-/// A subscription that is about to be made: await it.
+/// A subscription that is about to be made: await it, or its [`receipt`](Self::receipt).
 #[derive(Debug)]
 #[must_use = "nothing is subscribed until it is awaited"]
 pub struct Subscribe {
     client: Client,
+    id: Option<String>,
     destination: String,
     ack: AckMode,
     headers: Vec<(String, String)>,
@@ -23,10 +32,10 @@ pub struct Subscribe {
 
 impl Subscribe {
     pub(crate) fn new(client: Client, destination: &str) -> Self {
-        let destination = destination.into();
         Self {
             client,
-            destination,
+            id: None,
+            destination: destination.into(),
             ack: AckMode::Auto,
             headers: Vec::new(),
             buffer: 64,
@@ -39,7 +48,14 @@ impl Subscribe {
         self
     }
 
-    /// Adds a header, such as a broker's own.
+    /// The subscription's id. Default: one of the library's; a durable subscription of RabbitMQ or
+    /// Stompbox is found again by its id.
+    pub fn id(mut self, id: &str) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    /// Adds a header, such as `selector` or a broker's own.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.into(), value.into()));
         self
@@ -47,57 +63,78 @@ impl Subscribe {
 
     /// How many messages may wait for the program; beyond that the connection is not read any
     /// more, and the broker has to wait. Default: 64; at least 1.
+    ///
+    /// While the program waits for a receipt, which comes behind the messages, more are taken: up
+    /// to 4 MiB of them.
     pub fn buffer(mut self, messages: usize) -> Self {
         self.buffer = messages.max(1);
         self
     }
+
+    /// Subscribes, and waits for the server's receipt: what is sent to the destination from then on
+    /// comes.
+    ///
+    /// # Errors
+    ///
+    /// It was not subscribed, or no receipt came.
+    pub async fn receipt(self) -> Result<Subscription, SubscribeError> {
+        let (sender, receiver) = oneshot::channel();
+        let client = self.client.clone();
+        let subscription = self.make(Some(sender)).await?;
+        let receipt = PendingReceipt::new(client, receiver).wait().await;
+        receipt.map_err(|error| SubscribeError::Receipt(Box::new(error)))?;
+        Ok(subscription)
+    }
+
+    async fn make(
+        self,
+        outcome: Option<oneshot::Sender<Outcome>>,
+    ) -> Result<Subscription, SubscribeError> {
+        let shared = Arc::clone(&self.client.handle.shared);
+        let order = shared.next_number();
+        let id = self.id.unwrap_or_else(|| format!("sub-{order}"));
+        let queue = Arc::new(Queue::new(self.buffer));
+        let entry = Entry {
+            order,
+            destination: self.destination,
+            ack: self.ack,
+            headers: self.headers,
+            queue: Arc::clone(&queue),
+        };
+        let subscribe = |core: &mut Core| core.subscribe(&id, entry, outcome);
+        shared.request(subscribe).await?;
+        Ok(Subscription {
+            client: self.client,
+            id,
+            queue,
+            taken: VecDeque::new(),
+            ended: false,
+        })
+    }
 }
 
 impl IntoFuture for Subscribe {
-    type Output = Result<Subscription, RequestError>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type Output = Result<Subscription, SubscribeError>;
+    type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Self {
-                client,
-                destination,
-                ack,
-                headers,
-                buffer,
-            } = self;
-            let id = client.next_id("sub");
-            let (sender, messages) = mpsc::channel(buffer);
-            // Made before the request: if this future is dropped while it waits, so is the
-            // subscription.
-            let subscription = Subscription {
-                client,
-                id: id.clone(),
-                messages,
-                ended: false,
-            };
-            let request = Request::Subscribe {
-                id,
-                destination,
-                ack,
-                headers,
-                sender,
-            };
-            subscription.client.request(request).await?;
-            Ok(subscription)
-        })
+        Box::pin(self.make(None))
     }
 }
 
 /// The messages of a subscription, as a stream. Dropped, it ends the subscription.
 ///
-/// After the connection has ended, the stream gives the reason once, as an error, unless the
-/// program itself disconnected; then it ends.
+/// After the connection has ended for good, the stream gives the reason once, as an error, unless
+/// the program itself disconnected; then it ends. Over a reconnect it simply goes on; messages that
+/// waited in the buffer and are to be acknowledged are not given out then, since the server gives
+/// them again.
 #[derive(Debug)]
 pub struct Subscription {
     client: Client,
     id: String,
-    messages: mpsc::Receiver<Message>,
+    queue: Arc<Queue>,
+    /// Messages that were moved out of the queue together.
+    taken: VecDeque<Message>,
     ended: bool,
 }
 
@@ -105,6 +142,27 @@ impl Subscription {
     /// The subscription's id.
     pub fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Ends the subscription with headers of a broker's own, such as `durable:true`, which ends a
+    /// durable one for good. Dropping it does the same without headers.
+    pub fn unsubscribe(self, headers: &[(&str, &str)]) {
+        self.end(headers);
+    }
+
+    fn end(&self, headers: &[(&str, &str)]) {
+        let shared = &self.client.handle.shared;
+        let mut core = shared.lock();
+        let is_own = core
+            .subscriptions
+            .get(self.id.as_str())
+            .is_some_and(|entry| Arc::ptr_eq(&entry.queue, &self.queue));
+        if is_own {
+            core.unsubscribe(&self.id, headers);
+        }
+        drop(core);
+        self.queue.end(true);
+        shared.wake();
     }
 }
 
@@ -115,15 +173,23 @@ impl Stream for Subscription {
         if self.ended {
             return Poll::Ready(None);
         }
-        match self.messages.poll_recv(cx) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Some(message)) => Poll::Ready(Some(Ok(message))),
-            Poll::Ready(None) => {
-                self.ended = true;
-                match self.client.closed() {
+        let this = &mut *self;
+        loop {
+            let Some(message) = this.taken.pop_front() else {
+                if ready!(this.queue.poll_take(&mut this.taken, cx)).is_some() {
+                    continue;
+                }
+                this.ended = true;
+                return match this.client.closed() {
                     Closed::Disconnected => Poll::Ready(None),
                     reason => Poll::Ready(Some(Err(reason))),
-                }
+                };
+            };
+            if this.queue.taken(&message) {
+                this.client.handle.shared.wake();
+            }
+            if !this.queue.is_outdated(&message) {
+                return Poll::Ready(Some(Ok(message)));
             }
         }
     }
@@ -131,7 +197,6 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        self.client
-            .request_later(Request::Unsubscribe(std::mem::take(&mut self.id)));
+        self.end(&[]);
     }
 }

@@ -1,19 +1,25 @@
-use crate::{Client, RequestError, Send, driver::Request};
+use tokio::sync::oneshot;
+
+use crate::{Client, PendingReceipt, Send, TransactionError, receipts::Outcome, state::Core};
 
 /// A transaction: what is sent and acknowledged in it happens at [`commit`](Self::commit), all or
 /// nothing. Dropped, it is aborted.
+///
+/// It lives in one connection: if that is lost, so is the transaction.
 #[derive(Debug)]
 pub struct Transaction {
     client: Client,
     id: String,
+    connection: u64,
     ended: bool,
 }
 
 impl Transaction {
-    pub(crate) fn new(client: Client, id: String) -> Self {
+    pub(crate) fn new(client: Client, id: String, connection: u64) -> Self {
         Self {
             client,
             id,
+            connection,
             ended: false,
         }
     }
@@ -30,14 +36,27 @@ impl Transaction {
             .header("transaction", &self.id)
     }
 
-    /// Makes it happen.
+    /// Makes it happen, without waiting for the server to say so.
     ///
     /// # Errors
     ///
-    /// The connection has ended.
-    pub async fn commit(mut self) -> Result<(), RequestError> {
-        self.ended = true;
-        self.client.request(Request::Commit(self.id.clone())).await
+    /// There is no connection, or it is not the one in which the transaction began.
+    pub async fn commit(mut self) -> Result<(), TransactionError> {
+        self.end(true, None).await
+    }
+
+    /// Makes it happen, and waits for the server's receipt.
+    ///
+    /// # Errors
+    ///
+    /// As for [`commit`](Self::commit); or no receipt came.
+    pub async fn commit_receipt(mut self) -> Result<(), TransactionError> {
+        let (sender, receiver) = oneshot::channel();
+        self.end(true, Some(sender)).await?;
+        let receipt = PendingReceipt::new(self.client.clone(), receiver)
+            .wait()
+            .await;
+        receipt.map_err(|error| TransactionError::Unknown(Box::new(error)))
     }
 
     /// Undoes it.
@@ -45,16 +64,33 @@ impl Transaction {
     /// # Errors
     ///
     /// The connection has ended, which undoes it too.
-    pub async fn abort(mut self) -> Result<(), RequestError> {
-        self.ended = true;
-        self.client.request(Request::Abort(self.id.clone())).await
+    pub async fn abort(mut self) -> Result<(), TransactionError> {
+        self.end(false, None).await
+    }
+
+    async fn end(
+        &mut self,
+        commit: bool,
+        outcome: Option<oneshot::Sender<Outcome>>,
+    ) -> Result<(), TransactionError> {
+        let (connection, id) = (self.connection, &self.id);
+        let end = |core: &mut Core| core.end_transaction(connection, id, commit, outcome);
+        let result = self.client.handle.shared.request(end).await;
+        // Dropped while it waits for room, or refused, it is aborted as any other.
+        self.ended = result.is_ok();
+        result
     }
 }
 
 impl Drop for Transaction {
     fn drop(&mut self) {
         if !self.ended {
-            self.client.request_later(Request::Abort(self.id.clone()));
+            let shared = &self.client.handle.shared;
+            // Of one that was lost with its connection nothing is to be undone.
+            let mut core = shared.lock();
+            let _ = core.end_transaction(self.connection, &self.id, false, None);
+            drop(core);
+            shared.wake();
         }
     }
 }

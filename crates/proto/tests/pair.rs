@@ -539,3 +539,38 @@ fn connect_can_not_be_made_to_inject_a_header() {
         "written as it is"
     );
 }
+
+#[test]
+fn a_send_into_a_buffer_of_the_hosts_is_as_one_that_is_queued() {
+    let mut pair = Pair::connected(Version::V1_2, 1 << 20);
+    let headers = [("receipt", "r1"), ("x", "a:b"), ("destination", "/ignored")];
+    let auto = ContentLength::Auto;
+    let mut out = b"before".to_vec();
+    let written = pair
+        .client
+        .send_into(&mut out, "/queue/a", headers.into_iter(), b"body", auto);
+    assert_eq!(written, Ok(()));
+    pair.client
+        .send("/queue/a", &headers, b"body", auto)
+        .unwrap();
+    let queued = pair.client.poll_transmit().unwrap();
+    assert_eq!(out.strip_prefix(b"before"), Some(&*queued));
+    let unknown = [("transaction", "t1")];
+    let refused = pair
+        .client
+        .send_into(&mut out, "/queue/a", unknown.into_iter(), b"", auto);
+    assert_eq!(
+        refused,
+        Err(client::RequestError::UnknownTransaction("t1".into()))
+    );
+    pair.client.begin("t1", &[]).unwrap();
+    let written = pair
+        .client
+        .send_into(&mut out, "/queue/a", unknown.into_iter(), b"", auto);
+    assert_eq!(written, Ok(()));
+    pair.client.close();
+    let refused = pair
+        .client
+        .send_into(&mut out, "/queue/a", unknown.into_iter(), b"", auto);
+    assert_eq!(refused, Err(client::RequestError::NotConnected));
+}

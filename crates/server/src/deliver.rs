@@ -65,7 +65,7 @@ impl Encoder<'_> {
             field(out, b"x-delivery-count:", u64::from(delivery.redeliveries));
         }
         if delivery.position != 0 {
-            field(out, b"x-stream-offset:", delivery.position);
+            field(out, b"x-stream-offset:", delivery.position - 1);
         }
         if delivery.retained {
             out.extend_from_slice(b"x-retained:true\n");

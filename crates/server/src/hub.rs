@@ -305,3 +305,49 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // A panic in the broker would be a defect of ours; the others can still go on.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    fn send(body: &str) -> Command {
+        let message = stompbox_broker::Message::new("/queue/a", &[], body.as_bytes(), 0);
+        Command::Send {
+            transaction: None,
+            receipt: Some(body.into()),
+            message: Arc::new(message.expect("a message")),
+        }
+    }
+
+    #[test]
+    fn a_panic_at_the_broker_ends_it_for_nobody() {
+        let hub = Hub::new(|now| Broker::new(Default::default(), "run", now), false);
+        let outbox = Arc::new(Outbox::default());
+        let id = hub.connect(Identity::default(), &outbox);
+        hub.submit(id, &mut vec![send("1")]);
+        let panicked = catch_unwind(AssertUnwindSafe(|| {
+            hub.store(|_, _| panic!("a defect"));
+        }));
+        assert!(panicked.is_err());
+        hub.submit(id, &mut vec![send("2")]);
+        let late = Arc::new(Outbox::default());
+        let other = hub.connect(Identity::default(), &late);
+        hub.submit(other, &mut vec![send("3")]);
+        hub.tick();
+        let receipts = |outbox: &Outbox| {
+            let mut outputs = VecDeque::new();
+            outbox.take(&mut outputs);
+            outputs
+                .into_iter()
+                .filter_map(|output| match output {
+                    Output::Receipt(id) => Some(id),
+                    _ => None,
+                })
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(receipts(&outbox), ["1".into(), "2".into()]);
+        assert_eq!(receipts(&late), ["3".into()]);
+    }
+}

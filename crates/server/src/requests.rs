@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use stompbox_broker::{
-    BrokerDialect, BrokerError, Command, Config, Message, Subscribe, Subscriber, Target, Time,
-    canonical_names,
+    BrokerDialect, BrokerError, Command, Config, Identity, Message, Subscribe, Subscriber, Target,
+    Time, canonical_names,
 };
 use stompbox_proto::{
     FrameRef, Version,
@@ -28,9 +28,9 @@ pub(crate) enum Refusal {
 /// What is known of the client.
 pub(crate) struct Client<'a> {
     pub(crate) guard: &'a mut Guard,
+    pub(crate) identity: &'a Identity,
     pub(crate) broker: &'a Config,
     pub(crate) version: Option<Version>,
-    pub(crate) reply_token: &'a str,
     pub(crate) run: &'a str,
     pub(crate) now: Time,
 }
@@ -47,7 +47,8 @@ impl Client<'_> {
             } => {
                 self.may_send(&frame, &destination)?;
                 self.refuse_message_id(&frame)?;
-                let message = Message::of(&frame, &destination, self.reply_token, self.now);
+                let message =
+                    Message::of(&frame, &destination, &self.identity.reply_token, self.now);
                 Command::Send {
                     transaction: transaction.map(|it| it.as_ref().into()),
                     receipt: receipt.map(|it| it.as_ref().into()),
@@ -145,7 +146,8 @@ impl Client<'_> {
     /// RabbitMQ takes no `message-id` of a producer's; to others it is one of many headers that
     /// the server writes itself.
     fn refuse_message_id(&self, frame: &FrameRef<'_>) -> Result<(), Refusal> {
-        if self.broker.dialect != BrokerDialect::Rabbitmq {
+        let dialect = self.identity.dialect.unwrap_or(self.broker.dialect);
+        if dialect != BrokerDialect::Rabbitmq {
             return Ok(());
         }
         match frame.header("message-id") {
@@ -210,7 +212,7 @@ impl Client<'_> {
         destination: &str,
         multicast: Option<bool>,
     ) -> Result<(), Refusal> {
-        for name in canonical_names(self.broker, destination, multicast) {
+        for name in canonical_names(self.identity, self.broker, destination, multicast) {
             self.guard.may(access, &name).map_err(Refusal::Denied)?;
         }
         Ok(())

@@ -84,6 +84,7 @@ async fn no_other_spelling_is_a_way_around_a_rule() {
         "SEND\ndestination:/queue/open.c\nx-dead-letter-routing-key:open.d",
         "SUBSCRIBE\nid:1\ndestination:/topic/open.a",
         "SUBSCRIBE\nid:2\ndestination:/user/queue/x",
+        "SUBSCRIBE\nid:3\ndestination:/user/ann/queue/x",
         "SUBSCRIBE\nid:4\ndestination:/temp-queue/x",
         "SUBSCRIBE\nid:5\ndestination:/topic/open.b\ndurable:true\nauto-delete:false\nx-queue-name:open.q",
     ] {

@@ -49,6 +49,32 @@ async fn frames_before_connect_and_a_second_connect() {
 }
 
 #[tokio::test]
+async fn a_client_may_have_a_dialect_of_its_own() {
+    let server = TestServer::start().await;
+    let mut plain = server.client("1.2").await;
+    plain
+        .done("SUBSCRIBE\nid:1\ndestination:/queue/a b", "")
+        .await;
+    let mut rabbit = server.client_as("1.2", "x-dialect:rabbitmq\n").await;
+    rabbit.done("SEND\ndestination:/queue/a%20b", "x").await;
+    plain.message("x").await;
+    rabbit
+        .send("SEND\ndestination:/queue/a\nmessage-id:1\n\n\0")
+        .await;
+    rabbit.error("invalid-header").await;
+    let mut unknown = server.raw().await;
+    unknown
+        .send("CONNECT\naccept-version:1.2\nhost:h\nx-dialect:klingon\n\n\0")
+        .await;
+    let error = unknown.error("invalid-header").await;
+    assert!(
+        error.contains("klingon") && error.contains("artemis"),
+        "{error}"
+    );
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn only_users_may_log_in() {
     let user = User::with_passcode("ann", "a:b").unwrap();
     let server = TestServer::with(Config {

@@ -241,7 +241,8 @@ export class Client {
         break;
       case Kind.MESSAGE:
       case Kind.UNKNOWN_MESSAGE:
-        this.message(frame);
+        // After a disconnect nobody waits for messages.
+        this.ending || this.message(frame);
         break;
       case Kind.RECEIPT:
         call(this, this.onreceipt, frame);

@@ -1,5 +1,6 @@
 // What Node adds: TCP, TLS and Unix sockets, and WebSocket where Node has none of its own.
 
+import { Client } from "../classic/client.js";
 import { transports } from "./open.js";
 import { TcpSocket } from "./tcp.js";
 
@@ -26,7 +27,7 @@ export function addNodeTransports(Stomp, net, require) {
 
   // Nothing to show on a console unless the program asks.
   const quiet = (open) => {
-    const client = Stomp.over(open);
+    const client = new Client(open, Stomp);
     client.debug = null;
     return client;
   };

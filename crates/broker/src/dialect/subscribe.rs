@@ -264,7 +264,8 @@ fn stream_offset(value: &str) -> Option<Start> {
         "last" => Some(Start::Last),
         "next" => Some(Start::Next),
         _ => match value.split_once('=')? {
-            ("offset", at) => Some(Start::Sequence(at.parse().ok()?)),
+            // RabbitMQ's offsets begin with 0, positions with 1.
+            ("offset", at) => Some(Start::Sequence(at.parse::<u64>().ok()?.saturating_add(1))),
             // RabbitMQ counts seconds.
             ("timestamp", at) => Some(Start::Since(at.parse::<Time>().ok()?.checked_mul(1000)?)),
             _ => None,

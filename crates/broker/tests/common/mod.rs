@@ -194,11 +194,18 @@ impl World {
     }
 
     pub(crate) fn connect(&mut self, login: &str, client_id: &str, by_message_id: bool) -> Client {
-        let identity = Identity {
+        self.connect_as(Identity {
             login: login.into(),
             client_id: client_id.into(),
-            reply_token: format!("token{}", self.peers.len()).into(),
             acks_by_message_id: by_message_id,
+            ..Identity::default()
+        })
+    }
+
+    pub(crate) fn connect_as(&mut self, identity: Identity) -> Client {
+        let identity = Identity {
+            reply_token: format!("token{}", self.peers.len()).into(),
+            ..identity
         };
         let id = self.broker.connect(identity.clone(), self.now);
         self.peers.push(Peer {

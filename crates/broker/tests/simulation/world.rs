@@ -301,6 +301,10 @@ impl World {
 
     /// Takes what the broker has for its connections.
     fn outputs(&mut self) -> Check {
+        // Their errors come later, but from now on nothing they say counts.
+        for client in self.clients.values_mut() {
+            client.failed |= !client.receipts.is_empty() && self.broker.has_failed(client.id);
+        }
         let mut outputs = VecDeque::new();
         while let Some(id) = self.broker.poll_dirty() {
             // The server takes nothing for a connection that it has given up.

@@ -362,6 +362,37 @@ impl Session {
         )
     }
 
+    /// Writes `SEND` to the end of `out` in place of queuing it, for hosts with a buffer of their
+    /// own. `headers` may hold `transaction`, and `receipt`, of which the session keeps nothing:
+    /// such a receipt comes as one that is not known.
+    ///
+    /// # Errors
+    ///
+    /// Nothing is written: see [`RequestError`].
+    pub fn send_into<'h, I>(
+        &self,
+        out: &mut Vec<u8>,
+        destination: &'h str,
+        headers: I,
+        body: &[u8],
+        length: ContentLength,
+    ) -> Result<(), RequestError>
+    where
+        I: Iterator<Item = (&'h str, &'h str)> + Clone,
+    {
+        self.connected()?;
+        let transaction = headers.clone().find(|(name, _)| *name == "transaction");
+        if let Some((_, id)) = transaction
+            && !self.transactions.contains(id)
+        {
+            return Err(RequestError::UnknownTransaction(id.into()));
+        }
+        let others = headers.filter(|(name, _)| *name != "destination");
+        let all = core::iter::once(("destination", destination)).chain(others);
+        encode(out, self.dialect, Command::Send, all, body, length)?;
+        Ok(())
+    }
+
     /// Queues `SUBSCRIBE`. `headers` other than `id`, `destination` and `ack` are passed on.
     ///
     /// # Errors

@@ -1,0 +1,79 @@
+//! The broker: this program again, as a process.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+use stompbox_server::{Config, Listen, Server};
+
+/// A broker that ends with this value.
+pub(crate) struct Broker {
+    process: Child,
+    pub(crate) addr: String,
+    pub(crate) pid: String,
+}
+
+impl Broker {
+    pub(crate) fn start() -> Self {
+        let program = std::env::current_exe().expect("this program");
+        let mut process = Command::new(program)
+            .arg("serve")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a process");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("it is piped");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("an address");
+        let pid = process.id().to_string();
+        Self {
+            process,
+            addr: line.trim().to_owned(),
+            pid,
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Serves on a free port, which it prints, until standard input ends.
+pub(crate) fn serve() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    runtime.block_on(async {
+        let config = Config {
+            listen: vec![Listen::stomp("127.0.0.1:0".parse().expect("an address"))],
+            ..Config::default()
+        };
+        let server = Server::bind(config).await.expect("a free port");
+        println!("{}", server.stomp_addrs()[0]);
+        let ended = tokio::task::spawn_blocking(|| {
+            let _ = std::io::stdin().lines().count();
+        });
+        server.run(async { drop(ended.await) }).await;
+    });
+}
+
+/// Seconds of processor time that a process has used; 0 where there is no `/proc`.
+pub(crate) fn cpu(pid: &str) -> f64 {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The second field is a name, which may hold blanks.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = |at| fields.split_whitespace().nth(at)?.parse::<f64>().ok();
+    let ticks = ticks(11)
+        .zip(ticks(12))
+        .map_or(0.0, |(user, system)| user + system);
+    // USER_HZ, which Linux promises to be 100.
+    ticks / 100.0
+}

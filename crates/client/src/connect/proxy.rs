@@ -1,0 +1,230 @@
+//! Connections by a proxy.
+
+use std::io;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use http::Uri;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+use super::{Connector, dial::tcp};
+use crate::{
+    ConnectError,
+    error::BoxError,
+    options::{Place, without_userinfo},
+    transport::Io,
+};
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Http,
+    Https,
+    Socks5,
+}
+
+/// A proxy, as its URL names it.
+pub(super) struct Proxy {
+    kind: Kind,
+    host: String,
+    port: u16,
+    login: Option<(String, String)>,
+    /// For messages; it holds no passcode.
+    url: String,
+}
+
+/// The most bytes of the answer to `CONNECT`.
+const ANSWER: usize = 8 << 10;
+
+impl Proxy {
+    pub(super) fn parse(text: &str) -> Result<Self, ConnectError> {
+        let url = without_userinfo(text);
+        let wrong = |problem: &str| ConnectError::Option {
+            option: "proxy",
+            problem: format!("{url:?}: {problem}"),
+        };
+        let uri: Uri = text.parse().map_err(|_| wrong("it is not a URL"))?;
+        let (kind, port) = match uri.scheme_str() {
+            Some("http") => (Kind::Http, 8080),
+            Some("https") if cfg!(feature = "tls") => (Kind::Https, 443),
+            Some("https") => return Err(wrong("it takes the feature \"tls\" of stompbox")),
+            Some("socks5" | "socks5h") => (Kind::Socks5, 1080),
+            _ => return Err(wrong("its scheme is none of http, https and socks5")),
+        };
+        let host = uri.host().filter(|host| !host.is_empty());
+        let host = host.ok_or_else(|| wrong("it names no host"))?;
+        let authority = uri.authority().map_or("", |a| a.as_str());
+        let login = match authority.rsplit_once('@') {
+            None => None,
+            Some((login, _)) => {
+                let (login, passcode) = login.split_once(':').unwrap_or((login, ""));
+                let login = unescape(login).zip(unescape(passcode));
+                Some(login.ok_or_else(|| wrong("its login has a broken escape"))?)
+            }
+        };
+        Ok(Self {
+            kind,
+            host: host
+                .trim_start_matches('[')
+                .trim_end_matches(']')
+                .to_owned(),
+            port: uri.port_u16().unwrap_or(port),
+            login,
+            url,
+        })
+    }
+
+    #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it never is"))]
+    pub(super) fn is_tls(&self) -> bool {
+        self.kind == Kind::Https
+    }
+}
+
+/// Undoes `%XX`, by which a URL holds what would end the login.
+fn unescape(text: &str) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut octets = text.bytes();
+    while let Some(octet) = octets.next() {
+        if octet == b'%' {
+            let digits = [octets.next()?, octets.next()?];
+            let digits = std::str::from_utf8(&digits).ok()?;
+            out.push(u8::from_str_radix(digits, 16).ok()?);
+        } else {
+            out.push(octet);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+impl Connector {
+    /// Has the proxy connect to a server, whose name it looks up.
+    pub(super) async fn by_proxy(
+        &self,
+        proxy: &Proxy,
+        host: &str,
+        port: u16,
+    ) -> Result<Box<dyn Io>, ConnectError> {
+        let mut io = tcp(&proxy.host, proxy.port).await?;
+        if proxy.kind == Kind::Https {
+            io = self.secure_proxy(io, proxy).await?;
+        }
+        let address = Place::Tcp(host.to_owned(), port).to_string();
+        let failed = |source| ConnectError::Proxy {
+            proxy: proxy.url.clone(),
+            address: address.clone(),
+            source,
+        };
+        if proxy.kind != Kind::Socks5 {
+            tunnel(&mut io, &address, proxy.login.as_ref())
+                .await
+                .map_err(failed)?;
+            return Ok(io);
+        }
+        let target = (host, port);
+        let stream = match &proxy.login {
+            None => tokio_socks::tcp::Socks5Stream::connect_with_socket(io, target).await,
+            Some((login, passcode)) => {
+                tokio_socks::tcp::Socks5Stream::connect_with_password_and_socket(
+                    io, target, login, passcode,
+                )
+                .await
+            }
+        };
+        match stream {
+            Ok(stream) => Ok(Box::new(stream)),
+            Err(error) => Err(failed(error.into())),
+        }
+    }
+
+    /// The TLS of the proxy itself, whose name is its own.
+    #[cfg(feature = "tls")]
+    async fn secure_proxy(
+        &self,
+        io: Box<dyn Io>,
+        proxy: &Proxy,
+    ) -> Result<Box<dyn Io>, ConnectError> {
+        let address = format!("{}:{}", proxy.host, proxy.port);
+        let failed = |source| ConnectError::Tls {
+            address: address.clone(),
+            source,
+        };
+        let name = rustls::pki_types::ServerName::try_from(proxy.host.clone());
+        let name = name.map_err(|error| failed(error.into()))?;
+        let config = self
+            .tls
+            .clone()
+            .ok_or_else(|| failed("no options".into()))?;
+        let connect = tokio_rustls::TlsConnector::from(config).connect(name, io);
+        let stream = connect.await.map_err(|error| failed(error.into()))?;
+        Ok(Box::new(stream))
+    }
+
+    #[cfg(not(feature = "tls"))]
+    async fn secure_proxy(
+        &self,
+        io: Box<dyn Io>,
+        proxy: &Proxy,
+    ) -> Result<Box<dyn Io>, ConnectError> {
+        self.secure(io, &proxy.host, &proxy.host).await
+    }
+}
+
+/// Asks an HTTP proxy for a tunnel (RFC 9110, 9.3.6).
+async fn tunnel(
+    io: &mut Box<dyn Io>,
+    address: &str,
+    login: Option<&(String, String)>,
+) -> Result<(), BoxError> {
+    let mut request = format!("CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n");
+    if let Some((login, passcode)) = login {
+        let both = BASE64_STANDARD.encode(format!("{login}:{passcode}"));
+        request.push_str(&format!("Proxy-Authorization: Basic {both}\r\n"));
+    }
+    request.push_str("\r\n");
+    io.write_all(request.as_bytes()).await?;
+    io.flush().await?;
+    // An octet at a time: what follows the answer is the server's.
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() == ANSWER {
+            return Err(format!("its answer is longer than {ANSWER} bytes").into());
+        }
+        match io.read_u8().await {
+            Ok(octet) => answer.push(octet),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err("it closed the connection".into());
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let text = String::from_utf8_lossy(&answer);
+    let line = text.lines().next().unwrap_or_default();
+    let mut words = line.split(' ');
+    let is_http = words.next().is_some_and(|word| word.starts_with("HTTP/1."));
+    let code = words.next().unwrap_or_default();
+    if is_http && code.len() == 3 && code.starts_with('2') {
+        Ok(())
+    } else {
+        Err(format!("it answered {line:?}").into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_of_proxies_are_unescaped_and_hidden() {
+        let proxy = Proxy::parse("socks5://ann:p%40ss@[::1]:9").unwrap();
+        assert_eq!((&*proxy.host, proxy.port), ("::1", 9));
+        assert_eq!(proxy.login, Some(("ann".into(), "p@ss".into())));
+        assert_eq!(proxy.url, "socks5://[::1]:9");
+        let error = Proxy::parse("ftp://ann:secret@h")
+            .err()
+            .unwrap()
+            .to_string();
+        assert!(
+            !error.contains("secret") && error.contains("scheme"),
+            "{error}"
+        );
+        assert!(Proxy::parse("http://a:%x@h").is_err());
+    }
+}

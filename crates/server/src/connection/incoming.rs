@@ -1,0 +1,270 @@
+//! What comes from the client: bytes, frames, the login.
+
+use std::{
+    mem,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use password_hash::rand_core::{OsRng, RngCore as _};
+use stompbox_broker::{BrokerError, Command, Identity, Time};
+use stompbox_proto::{Decoder, FrameRef, Version, server::Event};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::Connection;
+use crate::{
+    acl::Guard,
+    requests::{Client, Refusal},
+    users::Principal,
+    websocket::{CloseCode, Received},
+};
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Takes bytes that came from the socket.
+    pub(super) fn receive(&mut self, input: &mut [u8]) {
+        let now = self.now();
+        self.session.heard(now);
+        let mut decoder = self.decoder.take().unwrap_or_else(|| self.new_decoder());
+        let Some(mut websocket) = self.websocket.take() else {
+            self.decode(&mut decoder, input, now);
+            self.decoder = Some(decoder);
+            return;
+        };
+        let mut rest = input;
+        let mut end = None;
+        while self.end.is_none() && !self.quitting {
+            match websocket.receive(rest) {
+                Received::Nothing => break,
+                Received::Bytes { used, payload } => {
+                    self.is_binary = websocket.is_binary();
+                    self.decode(&mut decoder, &rest[payload], now);
+                    rest = &mut rest[used..];
+                }
+                Received::Close(code, reason) => {
+                    end = Some((code, reason));
+                    break;
+                }
+            }
+        }
+        websocket.take_pongs(&mut self.out);
+        self.websocket = Some(websocket);
+        self.decoder = Some(decoder);
+        match end {
+            Some((CloseCode::TooBig, reason)) => {
+                let limit = self.shared.config.limits.body;
+                let detail = format!(
+                    "A WebSocket message is longer than a frame with a body of {limit} bytes may be.\n"
+                );
+                let code = [("x-error-code", "message-too-long")];
+                self.session.error(reason, &detail, None, &code);
+                self.end_with_words(CloseCode::TooBig, reason);
+            }
+            Some((code, reason)) => self.finish(code, reason),
+            None => {}
+        }
+    }
+
+    /// Takes STOMP's bytes.
+    fn decode(&mut self, decoder: &mut Decoder, mut input: &[u8], now: Duration) {
+        let time = self.shared.hub.now();
+        while !self.quitting && self.end.is_none() {
+            if self.login.is_some() {
+                self.held.extend_from_slice(input);
+                break;
+            }
+            let frame = match decoder.decode(&mut input, self.session.dialect()) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) => {
+                    self.session.decode_failed(&error);
+                    let code = match error.is_limit() {
+                        true => CloseCode::TooBig,
+                        false => CloseCode::Protocol,
+                    };
+                    self.end_with_words(code, &error.to_string());
+                    break;
+                }
+            };
+            let repeats = frame.repeats_head();
+            if repeats
+                && let Some(template) = &self.template
+                && let Some(message) = template.message(frame.body())
+            {
+                self.commands.push(Command::Send {
+                    transaction: None,
+                    receipt: None,
+                    message: Arc::new(message),
+                });
+                continue;
+            }
+            match self.session.receive(&frame, now) {
+                Ok(Event::Connect {
+                    login,
+                    passcode,
+                    frame,
+                    ..
+                }) => {
+                    if let Err(error) = self.introduce(&frame, login.as_deref()) {
+                        let message = error.to_string();
+                        let code = [("x-error-code", error.code())];
+                        self.session
+                            .error(&message, &format!("{message}.\n"), None, &code);
+                        self.end_with_words(CloseCode::Protocol, &message);
+                        break;
+                    }
+                    let shared = Arc::clone(&self.shared);
+                    let login = login.map(|it| it.into_owned());
+                    let passcode = passcode.map(|it| it.into_owned());
+                    if shared.users.is_empty() {
+                        self.welcome(Principal::anonymous());
+                    } else {
+                        self.login = Some(Box::pin(async move {
+                            let verified =
+                                shared.users.verify(login.as_deref(), passcode.as_deref());
+                            verified.await
+                        }));
+                    }
+                }
+                Ok(event) => self.request(event, repeats, time),
+                Err(error) => self.end_with_words(CloseCode::Protocol, &error.to_string()),
+            }
+        }
+    }
+
+    /// Notes whom a client says to be.
+    fn introduce(&mut self, frame: &FrameRef<'_>, login: Option<&str>) -> Result<(), BrokerError> {
+        *self.identity = Identity {
+            login: login.unwrap_or_default().into(),
+            client_id: frame
+                .header("client-id")
+                .unwrap_or_default()
+                .as_ref()
+                .into(),
+            dialect: match frame.header("x-dialect") {
+                Some(dialect) => Some(dialect.parse()?),
+                None => None,
+            },
+            ..Identity::default()
+        };
+        Ok(())
+    }
+
+    fn new_decoder(&self) -> Decoder {
+        Decoder::new(self.shared.config.limits.clone())
+    }
+
+    /// `repeats`: the frame's head is that of the one before.
+    fn request(&mut self, event: Event<'_>, repeats: bool, now: Time) {
+        let receipt = match &event {
+            Event::Send { receipt, .. } => {
+                self.sends = true;
+                receipt
+            }
+            Event::Subscribe { receipt, .. } => {
+                self.subscribes = true;
+                receipt
+            }
+            Event::Unsubscribe { receipt, .. }
+            | Event::Ack { receipt, .. }
+            | Event::Nack { receipt, .. } => receipt,
+            _ => &None,
+        };
+        let receipt: Option<Box<str>> = receipt.as_deref().map(Into::into);
+        let quits = matches!(event, Event::Disconnect { .. });
+        let mut client = Client {
+            guard: &mut self.guard,
+            broker: &self.shared.config.broker,
+            version: self.session.version(),
+            identity: &self.identity,
+            run: &self.shared.run,
+            now,
+        };
+        match client.command(event) {
+            Ok(command) => {
+                self.template = match &command {
+                    Some(Command::Send {
+                        transaction: None,
+                        receipt: None,
+                        message,
+                    }) if repeats => message.template().map(Box::new),
+                    _ => None,
+                };
+                self.commands.extend(command);
+            }
+            Err(refusal) => {
+                let error = match refusal {
+                    Refusal::Denied(denied) => BrokerError::AccessDenied {
+                        reason: denied.to_string(),
+                    },
+                    Refusal::Invalid(error) => error,
+                };
+                self.commands.push(Command::Refuse { error, receipt });
+            }
+        }
+        // Nothing follows a DISCONNECT.
+        self.quitting |= quits;
+    }
+
+    pub(super) fn poll_login(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(login) = &mut self.login else {
+            return false;
+        };
+        let Poll::Ready(verified) = login.as_mut().poll(cx) else {
+            return false;
+        };
+        self.login = None;
+        match verified {
+            Some(principal) => {
+                self.welcome(principal);
+                let held = mem::take(&mut self.held);
+                if !held.is_empty() {
+                    let now = self.now();
+                    let mut decoder = self.decoder.take().unwrap_or_else(|| self.new_decoder());
+                    self.decode(&mut decoder, &held, now);
+                    self.decoder = Some(decoder);
+                }
+            }
+            None => {
+                let code = [("x-error-code", "refused")];
+                let detail = "Login or passcode is wrong.\n";
+                self.session
+                    .error("connection refused", detail, None, &code);
+                self.end_with_words(CloseCode::Policy, "connection refused");
+            }
+        }
+        true
+    }
+
+    /// The client may come in.
+    fn welcome(&mut self, principal: Principal) {
+        let version = self.session.version();
+        let identity = &mut *self.identity;
+        // Without users a login proves nothing, but it is all there is.
+        if let Some(login) = principal.login() {
+            identity.login = login.into();
+            identity.proven = true;
+        }
+        identity.reads_others = !self.shared.acl.rules().is_empty();
+        identity.reply_token = token().into();
+        identity.acks_by_message_id = version != Some(Version::V1_2);
+        let identity = identity.clone();
+        self.guard = Guard::new(Arc::clone(&self.shared.acl), principal);
+        let id = self.shared.hub.connect(identity, &self.outbox);
+        self.id = Some(id);
+        if let Some(lobby) = self.lobby.take() {
+            self.shared.lobby.leave(lobby);
+        }
+        let session_id = format!("{}-{}", self.shared.run, id.number());
+        let now = self.now();
+        self.session.accept(&session_id, &[], now);
+        self.collect();
+    }
+}
+
+/// What nobody can guess.
+fn token() -> String {
+    let mut bytes = [0; 16];
+    OsRng.fill_bytes(&mut bytes);
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
