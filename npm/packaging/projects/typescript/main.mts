@@ -1,11 +1,11 @@
-import Stomp, { type Client, connect, type Message, Stomp as Named, type StompClient, StompError } from "stompbox";
+import Stomp, { connect, Stomp as Named, type StompClient, StompError } from "stompbox";
 import { Stomp as Classic } from "stompbox/classic";
 import { Kind, Session, readFrames, type Received } from "stompbox/core";
 import Csp from "stompbox/csp";
 
-const client: Client = Stomp.client("ws://127.0.0.1/", ["v11.stomp"]);
+const client = Stomp.client("ws://127.0.0.1/", ["v11.stomp"]);
 client.connect({ login: "a" }, (frame) => void frame.headers["server"]);
-client.subscribe("/a", (message: Message) => message.ack());
+client.subscribe("/a", (message) => message.ack());
 export const same: boolean = Named === Classic || Named === Csp;
 const session = new Session({ versions: ["1.2"], outgoing: 0, incoming: 0, tolerance: 200 });
 const event = session.next();
