@@ -141,6 +141,9 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
     assert.ok((await size('import { Kind } from "stompbox/core"; console.log(Kind)')) < 400);
     const core = await size('import { Session } from "stompbox/core"; console.log(Session)');
     const all = await size('import { Stomp } from "stompbox"; console.log(Stomp)');
+    const own = await size('import { connect } from "stompbox"; console.log(connect)');
+    const faces = await size('import { Stomp, connect } from "stompbox"; console.log(Stomp, connect)');
+    assert.ok(all < faces && own < faces, `${all} ${own} ${faces}: a face is there if it is used`);
     const both = await size(
       'import { Stomp } from "stompbox"; import { Session } from "stompbox/core"; console.log(Stomp, Session)',
     );

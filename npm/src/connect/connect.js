@@ -7,7 +7,7 @@ import { addresses } from "./addresses.js";
 import { run } from "./attempts.js";
 import { pending, StompError } from "./errors.js";
 import { Message } from "./message.js";
-import { asyncDispose, Subscription } from "./subscription.js";
+import { disposable, Subscription } from "./subscription.js";
 import { transaction } from "./transaction.js";
 
 export { StompError };
@@ -60,6 +60,7 @@ export class Client {
     this.over = pending();
     /** Fulfilled when the client has ended: with the error that ended it, if there was one. */
     this.closed = this.over.promise;
+    disposable(this, () => this.close());
     const { signal } = this.options;
     this.abort = () => this.end(signal.reason);
     signal?.aborted ? this.abort() : signal?.addEventListener("abort", this.abort);
@@ -164,10 +165,6 @@ export class Client {
   async close() {
     this.end();
     await this.closed;
-  }
-
-  [asyncDispose]() {
-    return this.close();
   }
 
   // What follows is not for programs.

@@ -2,7 +2,13 @@
 
 import { pending, StompError } from "./errors.js";
 
-export const asyncDispose = Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose");
+/**
+ * Gives an object its `Symbol.asyncDispose`. A class that named it would be kept by bundlers whose
+ * program does not use it.
+ */
+export const disposable = (self, dispose) => {
+  self[Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")] = dispose;
+};
 
 export class Subscription {
   /** `leave(subscription)`: called when it ends from this side. */
@@ -17,6 +23,7 @@ export class Subscription {
     this.error = undefined;
     const { signal } = options;
     this.asked = pending();
+    disposable(this, () => this.unsubscribe());
     /** Fulfilled at the server's receipt. */
     this.ready = this.asked.promise;
     this.abort = () => this.end(signal.reason);
@@ -26,10 +33,6 @@ export class Subscription {
   /** Ends it; what has come is still read. */
   async unsubscribe() {
     this.end();
-  }
-
-  [asyncDispose]() {
-    return this.unsubscribe();
   }
 
   [Symbol.asyncIterator]() {
