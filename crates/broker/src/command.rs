@@ -118,7 +118,7 @@ pub enum Command {
 
 impl Command {
     /// About how many bytes it takes up in memory while it waits.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Self::Send { message, .. } => message.size(),
             Self::Subscribe(subscribe) => OVERHEAD + size_of(&subscribe.headers),

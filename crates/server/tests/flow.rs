@@ -39,14 +39,17 @@ async fn a_topic_subscriber_that_stops_reading_is_let_go_and_delays_nobody() {
         .await;
     let mut producer = server.client("1.2").await;
     let count = 5_000;
-    let sender = tokio::spawn(async move {
-        produce(&mut producer, "/topic/a", count, true).await;
-        assert_eq!(header(&producer.frame().await, "receipt-id"), Some("last"));
-    });
-    for wanted in 0..count {
-        assert_eq!(number(&quick.frame().await), wanted);
+    let filler = "x".repeat(10_000);
+    for first in (0..count).step_by(50) {
+        // However busy the machine is, the quick one is never behind by more than this.
+        for number in first..first + 50 {
+            let frame = format!("SEND\ndestination:/topic/a\n\n{number} {filler}\0");
+            producer.send(&frame).await;
+        }
+        for wanted in first..first + 50 {
+            assert_eq!(number(&quick.frame().await), wanted);
+        }
     }
-    sender.await.unwrap();
     // It gets what was on its way, in order, and then is told why it ends.
     let mut next = 0;
     loop {
@@ -165,6 +168,62 @@ async fn producers_wait_while_memory_is_short_and_nothing_is_lost() {
         let receipt = producer.await.unwrap();
         assert_eq!(header(&receipt, "receipt-id"), Some("last"), "{receipt}");
     }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_while_memory_is_short_may_subscribe_behind_that() {
+    let mut config = Config::default();
+    config.broker.max_memory = 2 << 20;
+    let server = TestServer::with(config).await;
+    let mut producer = server.client("1.2").await;
+    let count = 1_000;
+    let task = tokio::spawn(async move {
+        // Five times what memory there is.
+        produce(&mut producer, "/queue/a", count, true).await;
+        producer.frame().await
+    });
+    // These are connected, and have sent something, before anybody consumes.
+    let mut others = Vec::new();
+    for number in 0..3 {
+        let mut other = server.client("1.2").await;
+        let mut frames = "SEND\ndestination:/queue/b\n\nbefore\0".repeat(20);
+        frames += match number {
+            0 => "SUBSCRIBE\nid:9\ndestination:/queue/none\n\n\0",
+            1 => "BEGIN\ntransaction:t\n\n\0",
+            _ => "",
+        };
+        other.send(&frames).await;
+        others.push(other);
+    }
+    let mut consumer = server.client("1.2").await;
+    let (mut next, mut step) = (0, 0);
+    // One that never sent anything takes the first, so that it is known that memory is short.
+    consumer
+        .send(
+            "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\nprefetch-count:1\n\n\0",
+        )
+        .await;
+    while next < count {
+        let frame = consumer.frame().await;
+        assert_eq!(number(&frame), next);
+        next += 1;
+        let ack = header(&frame, "ack").unwrap();
+        let mut frames = format!("ACK\nid:{ack}\n\n\0");
+        if next % 250 == 0 && step < 3 {
+            // Another takes over: its SUBSCRIBE is behind what it sends.
+            frames += "UNSUBSCRIBE\nid:1\nreceipt:over\n\n\0";
+            consumer.send(&frames).await;
+            while header(&consumer.frame().await, "receipt-id") != Some("over") {}
+            consumer = others.pop().unwrap();
+            frames = "SEND\ndestination:/queue/c\n\nx\0".repeat(10);
+            frames += "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\nprefetch-count:1\n\n\0";
+            step += 1;
+        }
+        consumer.send(&frames).await;
+    }
+    let receipt = task.await.unwrap();
+    assert_eq!(header(&receipt, "receipt-id"), Some("last"), "{receipt}");
     server.stop().await;
 }
 
