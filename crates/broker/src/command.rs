@@ -128,6 +128,24 @@ impl Command {
     }
 }
 
+impl Command {
+    /// The receipt asked for.
+    pub(crate) fn into_receipt(self) -> Option<Box<str>> {
+        match self {
+            Self::Subscribe(subscribe) => subscribe.receipt,
+            Self::Send { receipt, .. }
+            | Self::Unsubscribe { receipt, .. }
+            | Self::Acknowledge { receipt, .. }
+            | Self::Begin { receipt, .. }
+            | Self::Commit { receipt, .. }
+            | Self::Abort { receipt, .. }
+            | Self::Refuse { receipt, .. }
+            | Self::Quit { receipt } => receipt,
+            Self::Drained(_) | Self::GiveBack(_) | Self::Gone { .. } => None,
+        }
+    }
+}
+
 /// Bytes of a command beyond what is counted.
 const OVERHEAD: usize = 200;
 
