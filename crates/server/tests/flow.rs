@@ -2,8 +2,12 @@
 
 mod common;
 
-use common::{Raw, TestServer, body, header};
+use common::{LIMIT, Raw, TestServer, body, header};
 use stompbox_server::Config;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
 
 /// Sends that many messages with bodies of 10,000 bytes that begin with their number.
 async fn produce(client: &mut Raw, destination: &str, count: usize, last: bool) {
@@ -224,6 +228,40 @@ async fn who_sends_while_memory_is_short_may_subscribe_behind_that() {
     }
     let receipt = task.await.unwrap();
     assert_eq!(header(&receipt, "receipt-id"), Some("last"), "{receipt}");
+    server.stop().await;
+}
+
+/// Nobody else is there to make room, and what would is too far behind.
+#[tokio::test]
+async fn who_waits_for_itself_is_told_that_memory_is_full() {
+    let mut config = Config::default();
+    config.broker.max_memory = 400_000;
+    let server = TestServer::with(config).await;
+    let mut client = server.client("1.2").await;
+    let (frames, subscribe) = (
+        format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(10_000)).repeat(100),
+        "SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0",
+    );
+    // The server may close before it has read all.
+    let (mut read, mut write) = client.stream.into_split();
+    let sender = tokio::spawn(async move {
+        let _ = write.write_all(frames.as_bytes()).await;
+        let _ = write.write_all(subscribe.as_bytes()).await;
+        write
+    });
+    let mut answer = Vec::new();
+    let ends = read.read_to_end(&mut answer);
+    timeout(LIMIT, ends).await.expect("an end").unwrap_or(0);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("ERROR\n"), "{answer}");
+    assert_eq!(header(&answer, "x-error-code"), Some("memory-full"));
+    sender.abort();
+    // What it had sent before is there for others.
+    client = server.client("1.2").await;
+    client.send(subscribe).await;
+    for _ in 0..30 {
+        assert!(client.frame().await.starts_with("MESSAGE\n"));
+    }
     server.stop().await;
 }
 
