@@ -11,7 +11,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?).join("../..");
     let mut assets = Vec::new();
     collect(&root.join("web/dist"), "/", &mut assets)?;
-    for file in ["stomp.js", "stomp.min.js", "stompbox.mjs"] {
+    for file in ["stomp.js", "stomp.min.js", "stomp.csp.js", "stompbox.mjs"] {
         let path = root.join("npm/dist").join(file);
         println!("cargo::rerun-if-changed={}", path.display());
         if path.is_file() {

@@ -14,19 +14,24 @@ export const program = process.env.STOMPBOX ?? built.find((path) => existsSync(p
 /** Why tests that need the broker are skipped, or false. */
 export const skip = program ? false : "no stompbox binary: cargo build -p stompbox-cli";
 
+/** `options`: of `stompbox serve`, also other addresses than free ones on loopback. */
 export async function startServer(...options) {
+  const address = (name) => (options.includes(name) ? [] : [name, "127.0.0.1:0"]);
   const child = spawn(
     program,
-    ["serve", "--stomp", "127.0.0.1:0", "--http", "127.0.0.1:0", ...options],
+    ["serve", ...address("--stomp"), ...address("--http"), ...options],
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const urls = {};
+  // A page by HTTP, and one by HTTPS where that was asked for.
+  let pages = options.includes("--https") ? 2 : 1;
   for await (const line of createInterface({ input: child.stdout })) {
     const [, url] = line.match(/(\S+:\/\/\S+)/) ?? [];
-    if (line.startsWith("STOMP")) urls.stomp = new URL(url.replace("stomp:", "http:"));
-    if (line.startsWith("WebSocket")) urls.ws = url;
-    if (line.startsWith("Pages")) urls.http = url;
-    if (line.startsWith("Chat")) break;
+    const isSecure = /^(stomp\+tls|wss|https):/.test(url);
+    if (line.startsWith("STOMP")) urls[isSecure ? "tls" : "stomp"] = new URL(url.replace(/^[^:]+/, "http"));
+    if (line.startsWith("WebSocket")) urls[isSecure ? "wss" : "ws"] = url;
+    if (line.startsWith("Pages")) urls[isSecure ? "https" : "http"] = isSecure ? new URL(url) : url;
+    if (line.startsWith("Chat") && --pages === 0) break;
   }
   const ended = new Promise((resolve) => child.once("exit", resolve));
   return {

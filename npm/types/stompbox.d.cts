@@ -1,17 +1,70 @@
-import type * as types from "./stompbox.mjs" with { "resolution-mode": "import" };
+import classic = require("./classic.cjs");
+import own = require("./connect.cjs");
+import today = require("./client.cjs");
 
-declare const Stomp: types.StompStatic & { Stomp: types.StompStatic };
-
+/** The Stomp object of stomp.js, with everything else on it. */
 declare namespace Stomp {
-  type Client = types.Client;
-  type ErrorCallback = types.ErrorCallback;
-  type Frame = types.Frame;
-  type Headers = types.Headers;
-  type Message = types.Message;
-  type StompStatic = types.StompStatic;
-  type Subscription = types.Subscription;
-  type Transaction = types.Transaction;
-  type WebSocketLike = types.WebSocketLike;
+  export import StompHeaders = today.StompHeaders;
+  export import debugFnType = today.debugFnType;
+  export import messageCallbackType = today.messageCallbackType;
+  export import frameCallbackType = today.frameCallbackType;
+  export import emptyCallbackType = today.emptyCallbackType;
+  export import closeEventCallbackType = today.closeEventCallbackType;
+  export import wsErrorCallbackType = today.wsErrorCallbackType;
+  export import IFrame = today.IFrame;
+  type Frame = today.IFrame;
+  const Frame: typeof classic.Frame;
+  export import IMessage = today.IMessage;
+  export import Message = today.Message;
+  export import ITransaction = today.ITransaction;
+  export import StompSubscription = today.StompSubscription;
+  export import IPublishParams = today.IPublishParams;
+  export import publishParams = today.publishParams;
+  export import RawHeaderType = today.RawHeaderType;
+  export import IRawFrameType = today.IRawFrameType;
+  export import IStompSocketMessageEvent = today.IStompSocketMessageEvent;
+  export import IStompSocket = today.IStompSocket;
+  export import StompSocketState = today.StompSocketState;
+  export import ActivationState = today.ActivationState;
+  export import ReconnectionTimeMode = today.ReconnectionTimeMode;
+  export import TickerStrategy = today.TickerStrategy;
+  export import IStomptHandlerConfig = today.IStomptHandlerConfig;
+  export import Versions = today.Versions;
+  export import StompConfig = today.StompConfig;
+  export import Client = today.Client;
+  export import FrameParams = today.FrameParams;
+  export import FrameImpl = today.FrameImpl;
+  export import Parser = today.Parser;
+  export import CompatClient = today.CompatClient;
+  export import StompHeadersInit = own.StompHeadersInit;
+  export import SocketLike = own.SocketLike;
+  export import Address = own.Address;
+  export import Addresses = own.Addresses;
+  export import ConnectOptions = own.ConnectOptions;
+  export import PublishOptions = own.PublishOptions;
+  export import SubscribeOptions = own.SubscribeOptions;
+  export import RequestOptions = own.RequestOptions;
+  export import StompMessage = own.StompMessage;
+  export import Subscription = own.Subscription;
+  export import StompTransaction = own.StompTransaction;
+  export import MessageBody = own.MessageBody;
+  export import ClientState = own.ClientState;
+  export import ClientEvents = own.ClientEvents;
+  export import StompClient = own.StompClient;
+  export import StompError = own.StompError;
+  export import StompErrorCode = own.StompErrorCode;
+  export import connect = own.connect;
+  const Stomp: classic.StompStatic & { over(factory: () => any): today.CompatClient };
+  const VERSIONS: classic.StompStatic["VERSIONS"];
+  let WebSocketClass: any;
+  function client(url: string, protocols?: string | string[]): classic.Client;
+  /** A client that makes a socket for each attempt. */
+  function over(factory: () => any): today.CompatClient;
+  function over(ws: classic.WebSocketLike): classic.Client;
+  let overTCP: classic.StompStatic["overTCP"];
+  let overWS: classic.StompStatic["overWS"];
+  let setInterval: classic.StompStatic["setInterval"];
+  let clearInterval: classic.StompStatic["clearInterval"];
 }
 
 export = Stomp;

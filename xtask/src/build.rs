@@ -1,6 +1,10 @@
 //! The JavaScript library and the pages.
 
-use std::{path::Path, process::Command, time::SystemTime};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+    time::SystemTime,
+};
 
 use crate::tools::{self, Failure, cargo, npm, root, run, target};
 
@@ -8,12 +12,7 @@ const WASM: &str = "wasm32-unknown-unknown";
 
 /// Builds the core for WebAssembly, then `npm/dist` and `web/dist`, which the server embeds.
 pub(crate) fn javascript() -> Result<(), Failure> {
-    check_node()?;
-    add_wasm_target()?;
-    run(cargo()
-        .args(["build", "--package", "stompbox-wasm", "--profile", "wasm"])
-        .args(["--target", WASM]))?;
-    let core = target().join(WASM).join("wasm/stompbox_wasm.wasm");
+    let core = core()?;
     for folder in ["npm", "web"] {
         tools::npm_ci(folder)?;
         if !is_built(&root().join(folder), &core) {
@@ -23,6 +22,39 @@ pub(crate) fn javascript() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Builds the page whose front end is Rust, `examples/browser/dist`.
+pub(crate) fn rust_page() -> Result<(), Failure> {
+    add_wasm_target()?;
+    run(cargo()
+        .args(["build", "--package", "stompbox-example-browser"])
+        .args(["--target", WASM]))?;
+    let module = target()
+        .join(WASM)
+        .join("debug/stompbox_example_browser.wasm");
+    let mut bindgen = cargo();
+    bindgen.args(["run", "--package", "stompbox-bindgen", "--"]);
+    run(bindgen
+        .arg(module)
+        .arg(root().join("examples/browser/dist")))
+}
+
+/// Builds the library anew, which prints the sizes of its files and fails where one has grown.
+pub(crate) fn sizes() -> Result<(), Failure> {
+    let core = core()?;
+    tools::npm_ci("npm")?;
+    run(npm("npm", &["run", "build"]).env("STOMPBOX_WASM", core))
+}
+
+/// Builds the core for WebAssembly.
+fn core() -> Result<PathBuf, Failure> {
+    check_node()?;
+    add_wasm_target()?;
+    run(cargo()
+        .args(["build", "--package", "stompbox-wasm", "--profile", "wasm"])
+        .args(["--target", WASM]))?;
+    Ok(target().join(WASM).join("wasm/stompbox_wasm.wasm"))
+}
+
 /// Whether `dist` is newer than all that it is made of. The server embeds it: files that are written
 /// again without need would have the server built again too.
 fn is_built(folder: &Path, core: &Path) -> bool {
@@ -30,6 +62,7 @@ fn is_built(folder: &Path, core: &Path) -> bool {
     for name in [
         "src",
         "types",
+        "build",
         "build.mjs",
         "package.json",
         "package-lock.json",

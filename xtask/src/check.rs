@@ -24,6 +24,10 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
         ];
         run(cargo().args(args))
     });
+    steps.run(
+        "lints of the client, each feature by itself and for browsers",
+        client,
+    );
     steps.run("documentation", || {
         let args = [
             "doc",
@@ -36,6 +40,32 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     });
     licences(&mut steps, install);
     steps.finish()
+}
+
+/// The toolchain is the oldest that is promised, so that this checks the promise too.
+fn client() -> Result<(), Failure> {
+    for features in [
+        "",
+        "ws",
+        "tls",
+        "json",
+        "proxy",
+        "tracing",
+        "ws,tls,json,proxy,tracing",
+    ] {
+        let mut clippy = cargo();
+        clippy.args(["clippy", "--package", "stompbox", "--no-default-features"]);
+        run(clippy.args(["--features", features, "--", "-D", "warnings"]))?;
+    }
+    for features in ["ws", "ws,tls,json,proxy,tracing"] {
+        let mut clippy = cargo();
+        clippy.args(["clippy", "--package", "stompbox", "--no-default-features"]);
+        clippy.args(["--target", "wasm32-unknown-unknown"]);
+        run(clippy.args(["--features", features, "--", "-D", "warnings"]))?;
+    }
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--package", "stompbox-example-browser"]);
+    run(clippy.args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
 }
 
 fn licences(steps: &mut Steps, install: bool) {

@@ -16,10 +16,11 @@ const HELP: &str = "cargo xtask TASK
 
   run [-- OPTION…]     build everything and start `stompbox serve OPTION…`
   build                build the JavaScript library and the pages
+  size                 the sizes of the JavaScript library; fails where one has grown by 3 %
   test [--install]     all tests, those in browsers too; --install (or CI=true) installs what they
                        need from Debian's packages, and then none may be skipped
   check [--install]    formatting, lints, documentation, licences
-  bench                the codec beside its peers
+  bench [clients]      the codec beside its peers; or the client, against one broker
   fuzz [SECONDS]       each fuzz target for that long (60), needs nightly Rust and cargo-fuzz
 ";
 
@@ -42,14 +43,16 @@ fn main() -> ExitCode {
             Ok(())
         }
         "run" => serve(rest),
-        "build" | "test" | "check" | "bench" if unknown.is_some() => {
+        "bench" if rest == ["clients"] => bench("stompbox-bench-clients"),
+        "build" | "size" | "test" | "check" | "bench" if unknown.is_some() => {
             let unknown = unknown.map_or("", String::as_str);
             Err(format!("{task} has no option {unknown:?}\n\n{HELP}").into())
         }
         "build" => build::javascript(),
+        "size" => build::sizes(),
         "test" => test::all(install),
         "check" => check::all(install),
-        "bench" => bench(),
+        "bench" => bench("stompbox-bench-peers"),
         "fuzz" => fuzz(rest),
         other => Err(format!("no task {other:?}\n\n{HELP}").into()),
     };
@@ -80,7 +83,7 @@ fn serve(rest: &[String]) -> Result<(), Failure> {
     run(&mut cargo)
 }
 
-fn bench() -> Result<(), Failure> {
+fn bench(program: &str) -> Result<(), Failure> {
     // Full optimisation across crates, for the peers as for us.
     let mut cargo = tools::cargo();
     cargo.args([
@@ -89,6 +92,8 @@ fn bench() -> Result<(), Failure> {
         "bench",
         "--package",
         "stompbox-bench-peers",
+        "--bin",
+        program,
     ]);
     run(&mut cargo)
 }

@@ -1,15 +1,13 @@
 //! `cargo xtask test`.
 
-use crate::{
-    browser, build, clients,
-    steps::Steps,
-    tools::{Failure, cargo, npm, run, target},
-};
+use std::path::{Path, PathBuf};
 
-const BROWSERS: [(&str, &str); 2] = [
-    ("the JavaScript library in Chromium", "npm"),
-    ("the pages in Chromium", "web"),
-];
+use crate::{
+    browser::{Browser, CHROMIUM, FIREFOX, WEBKIT},
+    build, clients,
+    steps::Steps,
+    tools::{self, Failure, cargo, npm, run, target},
+};
 
 /// Everything. With `install`, what is missing is installed and nothing is skipped.
 pub(crate) fn all(install: bool) -> Result<(), Failure> {
@@ -21,31 +19,79 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     );
     steps.run("Rust", || {
         // The comparison with peers is a benchmark, without tests of its own.
-        run(cargo().args(["test", "--workspace", "--exclude", "stompbox-bench-peers"]))
+        run(cargo().args(["test", "--workspace", "--exclude", "stompbox-bench-peers"]))?;
+        // What its default features leave out.
+        run(cargo().args(["test", "--package", "stompbox", "--all-features"]))
     });
     steps.run("build the command line", || {
         run(cargo().args(["build", "--package", "stompbox-cli"]))
     });
+    steps.run("build the page whose front end is Rust", build::rust_page);
     let program = target().join("debug/stompbox");
     steps.run("the JavaScript library in Node", || {
         run(npm("npm", &["test"]).env("STOMPBOX", &program))
     });
     clients::test(&mut steps, install);
-    let chromium = if install {
-        browser::find_or_install().map_err(|error| error.to_string())
-    } else {
-        browser::find()
-    };
-    for (name, folder) in BROWSERS {
-        match &chromium {
-            Ok(chromium) => steps.run(name, || {
-                run(npm(folder, &["run", "test:browser"])
-                    .env("CHROME", chromium)
-                    .env("STOMPBOX", &program))
-            }),
-            Err(error) if install => steps.run(name, || Err(error.clone().into())),
-            Err(error) => steps.skip(name, error),
-        }
-    }
+    browsers(&mut steps, install, &program);
     steps.finish()
+}
+
+/// What runs in browsers: the library's suite in each, the rest in Chromium.
+fn browsers(steps: &mut Steps, install: bool, program: &Path) {
+    let find = |browser: &Browser| {
+        if install {
+            browser.find_or_install().map_err(|error| error.to_string())
+        } else {
+            browser.find()
+        }
+    };
+    let chromium = find(&CHROMIUM);
+    step(
+        steps,
+        install,
+        "the packed library in small projects",
+        &chromium,
+        |chromium| {
+            tools::npm_ci("npm/packaging")?;
+            run(npm("npm/packaging", &["test"])
+                .env("CHROME", chromium)
+                .env("STOMPBOX", program))
+        },
+    );
+    for (name, browser) in [
+        ("the JavaScript library in Chromium", CHROMIUM),
+        ("the JavaScript library in Firefox", FIREFOX),
+        ("the JavaScript library in WebKit", WEBKIT),
+    ] {
+        step(steps, install, name, &find(&browser), |path| {
+            run(npm("npm", &["run", "test:browser"])
+                .env(browser.variable, path)
+                .env("STOMPBOX", program))
+        });
+    }
+    for (name, folder) in [
+        ("the pages in Chromium", "web"),
+        ("the Rust client in Chromium", "examples/browser"),
+    ] {
+        step(steps, install, name, &chromium, |chromium| {
+            run(npm(folder, &["run", "test:browser"])
+                .env("CHROME", chromium)
+                .env("STOMPBOX", program))
+        });
+    }
+}
+
+/// A step that takes a browser. Without one it is skipped, or failed where nothing may be.
+fn step(
+    steps: &mut Steps,
+    install: bool,
+    name: &'static str,
+    browser: &Result<PathBuf, String>,
+    test: impl FnOnce(&Path) -> Result<(), Failure>,
+) {
+    match browser {
+        Ok(path) => steps.run(name, || test(path)),
+        Err(error) if install => steps.run(name, || Err(error.clone().into())),
+        Err(error) => steps.skip(name, error),
+    }
 }

@@ -1,40 +1,62 @@
 //! `stompbox`: the broker and its clients on the command line.
 //!
-//! Exit codes: 0 all well, 1 it failed, 2 it was asked wrongly. Only data goes to standard output.
+//! Only data goes to standard output. The exit codes are in `exit.rs`.
 
 mod args;
 mod commands;
+mod contexts;
+mod execute;
+mod exit;
+mod render;
 mod settings;
+mod target;
 
 use std::process::ExitCode;
 
 use args::{Args, Command};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use exit::{Exit, Failure};
 use tokio::runtime::Builder;
 
 /// Gives room back faster than the system's, across threads too.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// What a command failed with, in words for the user.
-type Failure = Box<dyn std::error::Error + Send + Sync>;
-
 fn main() -> ExitCode {
-    let matches = Args::command().get_matches();
+    let matches = match Args::command().try_get_matches() {
+        Ok(matches) => matches,
+        Err(error) => {
+            // Help is no error.
+            let code = if error.use_stderr() { exit::USAGE } else { 0 };
+            let _ = error.print();
+            return ExitCode::from(code);
+        }
+    };
     let args = Args::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
     let matches = innermost(&matches);
     let result = match args.command {
-        Command::Serve(serve) => commands::serve::run(serve, matches),
+        Command::Serve(serve) => commands::serve::run(*serve, matches),
         Command::Passwd(passwd) => commands::passwd::run(&passwd),
         Command::Config(config) => commands::config::run(&config, matches),
         Command::Acl(acl) => commands::acl::run(&acl, matches),
-        Command::Pub(publish) => wait_for(1, commands::publish::run(publish)),
-        Command::Sub(subscribe) => wait_for(1, commands::subscribe::run(subscribe)),
         Command::Store(store) => commands::store::run(store.verb),
+        Command::Context(verb) => commands::context::run(verb),
+        Command::Selector(verb) => commands::selector::run(verb),
+        Command::Completion(args) => commands::completion::run(&args),
+        Command::Pub(args) => wait_for(1, commands::publish::run(*args)),
+        Command::Sub(args) => wait_for(1, commands::subscribe::run(*args)),
+        Command::Req(args) => wait_for(1, commands::request::request(*args)),
+        Command::Reply(args) => wait_for(1, commands::request::reply(*args)),
+        Command::Browse(args) => wait_for(1, commands::browse::run(*args)),
+        Command::Rtt(args) => wait_for(1, commands::rtt::run(*args)),
+        Command::Tap(args) => wait_for(1, commands::tap::run(args)),
+        Command::Doctor(args) => wait_for(1, commands::doctor::run(*args)),
+        Command::Bench(args) => wait_for(2, commands::bench::run(*args)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
+        Err(error) if is_silent(&*error) => ExitCode::from(exit::code_of(&*error)),
         Err(error) => {
             let mut last = error.to_string();
             eprintln!("stompbox: {last}");
@@ -48,7 +70,7 @@ fn main() -> ExitCode {
                 }
                 cause = error.source();
             }
-            ExitCode::FAILURE
+            ExitCode::from(exit::code_of(&*error))
         }
     }
 }
@@ -74,6 +96,13 @@ fn innermost(matches: &ArgMatches) -> &ArgMatches {
     matches
         .subcommand()
         .map_or(matches, |(_, sub)| innermost(sub))
+}
+
+/// What is to be said was said.
+fn is_silent(error: &(dyn std::error::Error + 'static)) -> bool {
+    error
+        .downcast_ref::<Exit>()
+        .is_some_and(|exit| exit.to_string().is_empty())
 }
 
 /// The reader of our output has enough, as `head` has: no failure.

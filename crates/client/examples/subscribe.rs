@@ -1,21 +1,20 @@
-//! Prints the messages of a queue, and acknowledges each.
+//! Prints the messages of a queue, until there are as many as the second argument says.
 //!
-//! cargo run --example subscribe
+//! cargo run --example subscribe -- stomp://localhost:61613 10
 
 use futures_util::StreamExt;
-use stompbox::AckMode;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let client = stompbox::connect("ws://localhost:61614/stomp").await?;
-    let mut messages = client
-        .subscribe("/queue/test")
-        .ack(AckMode::ClientIndividual)
-        .await?;
+    let mut args = std::env::args().skip(1);
+    let url = args
+        .next()
+        .unwrap_or_else(|| "stomp://localhost:61613".into());
+    let count = args.next().map_or(Ok(usize::MAX), |count| count.parse())?;
+    let client = stompbox::connect(&url).await?;
+    let mut messages = client.subscribe("/queue/test").await?.take(count);
     while let Some(message) = messages.next().await {
-        let message = message?;
-        println!("{}", message.text().unwrap_or("(no text)"));
-        message.ack().await?;
+        println!("{}", message?.text().unwrap_or("(no text)"));
     }
     Ok(())
 }

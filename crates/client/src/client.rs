@@ -6,7 +6,8 @@ use tokio::sync::oneshot;
 use crate::{
     Closed, Events, ReceiptError, Send, Subscribe, Transaction, TransactionError, Unavailable,
     runtime,
-    shared::{Core, Handle, State},
+    shared::Handle,
+    state::{Core, State},
 };
 
 /// A handle to a connection; clones are cheap and share it.

@@ -22,7 +22,8 @@ use crate::{
     log,
     queue::Queue,
     runtime::{self, Instant, Sleep},
-    shared::{Core, Handle, Shared, State, message},
+    shared::{Handle, Shared},
+    state::{Core, State, message},
     transport::{Incoming, Transport},
 };
 

@@ -49,6 +49,7 @@ mod request;
 mod runtime;
 mod send;
 mod shared;
+mod state;
 mod subscription;
 mod transaction;
 mod transport;
@@ -66,7 +67,7 @@ pub use message::Message;
 pub use options::TlsOptions;
 pub use options::{ConnectOptions, Credentials, InFlight, Reconnect, connect};
 pub use runtime::MaybeSend;
-pub use send::{PendingReceipt, Send};
+pub use send::{PendingReceipt, Send, Sending};
 pub use stompbox_proto::{
     AckMode, Command, ContentLength, EncodeError, HeartBeat, Limits, Version, Versions,
 };

@@ -144,7 +144,7 @@ impl Message {
             subscription: header("subscription"),
         };
         let shared = &self.client.handle.shared;
-        let acknowledge = |core: &mut crate::shared::Core| {
+        let acknowledge = |core: &mut crate::state::Core| {
             core.acknowledge(
                 self.connection,
                 &ack,

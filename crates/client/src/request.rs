@@ -8,7 +8,8 @@ use tokio::sync::oneshot;
 
 use crate::{
     Client, Closed, Message, RequestError, Send, runtime,
-    shared::{Core, Outgoing, Shared},
+    shared::Shared,
+    state::{Core, Outgoing},
 };
 
 type Reply = Result<Message, RequestError>;

@@ -1,4 +1,9 @@
-use std::future::IntoFuture;
+use std::{
+    fmt,
+    future::{Future, IntoFuture},
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use bytes::Bytes;
 use stompbox_proto::ContentLength;
@@ -9,7 +14,7 @@ use crate::{
     receipts::Outcome,
     runtime,
     runtime::BoxFuture,
-    shared::{Core, Outgoing},
+    state::{Core, Outgoing},
 };
 
 /// A message that is about to be sent: await it, or its [`receipt`](Self::receipt).
@@ -96,14 +101,55 @@ impl Send {
 
 impl IntoFuture for Send {
     type Output = Result<(), SendError>;
-    type IntoFuture = BoxFuture<Self::Output>;
+    type IntoFuture = Sending;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let Self { client, message } = self;
-            let send = |core: &mut Core| core.send(&message, None);
-            client.handle.shared.request(send).await
-        })
+        Sending(Stage::Begun(Some(self)))
+    }
+}
+
+/// A message that is being sent: the future of [`Send`].
+#[must_use = "nothing is sent until it is awaited"]
+pub struct Sending(Stage);
+
+enum Stage {
+    Begun(Option<Send>),
+    /// There was no room at once.
+    Waits(BoxFuture<Result<(), SendError>>),
+}
+
+impl fmt::Debug for Sending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sending").finish_non_exhaustive()
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // Where there is room, as there mostly is, nothing is allocated for the wait.
+        if let Stage::Begun(send) = &mut self.0 {
+            let Some(Send { client, message }) = send.take() else {
+                // Polled after its end.
+                return Poll::Pending;
+            };
+            let sent = client
+                .handle
+                .shared
+                .try_request(|core| core.send(&message, None));
+            if let Some(result) = sent {
+                return Poll::Ready(result);
+            }
+            self.0 = Stage::Waits(Box::pin(async move {
+                let send = |core: &mut Core| core.send(&message, None);
+                client.handle.shared.request(send).await
+            }));
+        }
+        match &mut self.0 {
+            Stage::Waits(wait) => wait.as_mut().poll(cx),
+            Stage::Begun(_) => Poll::Pending,
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     queue::Queue,
     receipts::Outcome,
     runtime::BoxFuture,
-    shared::{Core, Entry},
+    state::{Core, Entry},
 };
 
 /// A subscription that is about to be made: await it, or its [`receipt`](Self::receipt).

@@ -1,6 +1,6 @@
 use tokio::sync::oneshot;
 
-use crate::{Client, PendingReceipt, Send, TransactionError, receipts::Outcome, shared::Core};
+use crate::{Client, PendingReceipt, Send, TransactionError, receipts::Outcome, state::Core};
 
 /// A transaction: what is sent and acknowledged in it happens at [`commit`](Self::commit), all or
 /// nothing. Dropped, it is aborted.

@@ -60,7 +60,8 @@ impl Command {
         }
     }
 
-    pub(crate) fn parse(text: &[u8]) -> Self {
+    /// The command that the octets spell, [`Command::Other`] if it is none of STOMP's.
+    pub fn parse(text: &[u8]) -> Self {
         match text {
             b"CONNECT" => Self::Connect,
             b"STOMP" => Self::Stomp,

@@ -26,12 +26,14 @@ impl From<Version> for Dialect {
     }
 }
 
-/// The escapes of one frame's head.
+/// The escapes of one frame's head, for those who read or write heads by themselves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Escapes {
+pub enum Escapes {
     /// A backslash is a backslash.
     None,
+    /// `\n`, `\c` and `\\`; others are faults.
     V1_1,
+    /// Those of 1.1 and `\r`; others are faults.
     V1_2,
     /// An `ERROR` before negotiation: its sender's version is unknown, so known escapes are undone
     /// and others stay.
@@ -40,7 +42,7 @@ pub(crate) enum Escapes {
 
 impl Escapes {
     /// `CONNECT` and `CONNECTED` never escape, in any version (1.2, "Value Encoding").
-    pub(crate) fn of(dialect: Dialect, command: Command) -> Self {
+    pub fn of(dialect: Dialect, command: Command) -> Self {
         match (command, dialect) {
             (Command::Connect | Command::Stomp | Command::Connected, _) | (_, Dialect::V1_0) => {
                 Self::None
@@ -52,7 +54,7 @@ impl Escapes {
     }
 
     /// The octet that a backslash and `letter` stand for.
-    pub(crate) fn decode(self, letter: u8) -> Option<u8> {
+    pub fn decode(self, letter: u8) -> Option<u8> {
         match (letter, self) {
             (_, Self::None) => None,
             (b'n', _) => Some(b'\n'),
@@ -92,21 +94,28 @@ impl Escapes {
 }
 
 /// Which part of a header a text is: a colon ends a name, so only values may hold one unescaped.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Part {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// What is before the colon.
     Name,
+    /// What is after it.
     Value,
 }
 
 /// What becomes of one octet of a name or value on the wire.
-pub(crate) enum Octet {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Octet {
+    /// Itself.
     Plain,
+    /// A backslash and a letter.
     Escaped(&'static str),
+    /// The version has no way to write it there.
     Impossible,
 }
 
 impl Octet {
-    pub(crate) fn of(octet: u8, part: Part, escapes: Escapes) -> Self {
+    /// What becomes of `octet`.
+    pub fn of(octet: u8, part: Part, escapes: Escapes) -> Self {
         match (octet, escapes) {
             (0, _) => Self::Impossible,
             (b'\n' | b'\r', Escapes::None) => Self::Impossible,

@@ -37,27 +37,48 @@ impl HeartBeat {
     /// Reads a header's value. Blanks around the numbers are forgiven; numbers beyond 32 bits
     /// count as the largest.
     pub fn parse(text: &str) -> Result<Self, InvalidHeartBeat> {
-        let (send, receive) = text.split_once(',').ok_or(InvalidHeartBeat)?;
-        Ok(Self {
-            send: milliseconds(send)?,
-            receive: milliseconds(receive)?,
-        })
+        Self::read(text.as_bytes())
     }
 
-    /// The interval at which the party with this header sends to the one with `peer`'s, if it does.
-    pub(crate) fn interval_to(self, peer: Self) -> Option<Duration> {
-        (self.send != 0 && peer.receive != 0)
-            .then(|| Duration::from_millis(u64::from(self.send.max(peer.receive))))
+    /// As [`parse`](Self::parse), of octets that nobody has found to be a text.
+    pub fn read(octets: &[u8]) -> Result<Self, InvalidHeartBeat> {
+        let mut parts = octets.split(|octet| *octet == b',');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(send), Some(receive), None) => Ok(Self {
+                send: milliseconds(send)?,
+                receive: milliseconds(receive)?,
+            }),
+            _ => Err(InvalidHeartBeat),
+        }
+    }
+
+    /// The milliseconds between what the party with this header sends to the one with `peer`'s;
+    /// 0: it sends nothing.
+    pub fn interval_to(self, peer: Self) -> u32 {
+        if self.send == 0 || peer.receive == 0 {
+            0
+        } else {
+            self.send.max(peer.receive)
+        }
     }
 }
 
-fn milliseconds(text: &str) -> Result<u32, InvalidHeartBeat> {
-    let digits = text.trim_matches(' ');
-    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(InvalidHeartBeat);
+fn milliseconds(octets: &[u8]) -> Result<u32, InvalidHeartBeat> {
+    let mut number = None;
+    // Blanks may stand before and after the digits, not between them.
+    let mut ended = false;
+    for octet in octets {
+        let digit = octet.wrapping_sub(b'0');
+        if *octet == b' ' {
+            ended = number.is_some();
+        } else if digit > 9 || ended {
+            return Err(InvalidHeartBeat);
+        } else {
+            let tens = number.unwrap_or(0u32).saturating_mul(10);
+            number = Some(tens.saturating_add(u32::from(digit)));
+        }
     }
-    // All digits: the one way to fail is to be too large.
-    Ok(digits.parse().unwrap_or(u32::MAX))
+    number.ok_or(InvalidHeartBeat)
 }
 
 impl fmt::Display for HeartBeat {
@@ -84,9 +105,12 @@ impl Pulse {
         tolerance_percent: u32,
         now: Duration,
     ) -> Self {
-        let expect_every = theirs.interval_to(ours);
+        let every = |milliseconds: u32| {
+            (milliseconds != 0).then(|| Duration::from_millis(u64::from(milliseconds)))
+        };
+        let expect_every = every(theirs.interval_to(ours));
         Self {
-            send_every: ours.interval_to(theirs),
+            send_every: every(ours.interval_to(theirs)),
             expect_every,
             patience: expect_every.map(|every| every * tolerance_percent.max(100) / 100),
             last_sent: now,

@@ -54,7 +54,7 @@ mod version;
 pub use ack::{AckMode, InvalidAckMode};
 pub use command::Command;
 pub use decoder::Decoder;
-pub use dialect::{Dialect, escape, unescape};
+pub use dialect::{Dialect, Escapes, Octet, Part, escape, unescape};
 pub use encoder::{ContentLength, encode, encode_head, write_number};
 pub use error::{DecodeError, EncodeError, ProtocolError};
 pub use frame::{Frame, FrameRef, Headers};

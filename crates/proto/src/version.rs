@@ -50,6 +50,16 @@ impl Version {
         Self::ALL.into_iter().find(|v| v.subprotocol() == name)
     }
 
+    /// The version that octets spell as [`as_str`](Self::as_str) does, if they do.
+    pub fn read(octets: &[u8]) -> Option<Self> {
+        match octets {
+            b"1.0" => Some(Self::V1_0),
+            b"1.1" => Some(Self::V1_1),
+            b"1.2" => Some(Self::V1_2),
+            _ => None,
+        }
+    }
+
     fn bit(self) -> u8 {
         1 << self as u8
     }
@@ -65,10 +75,7 @@ impl FromStr for Version {
     type Err = UnknownVersion;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL
-            .into_iter()
-            .find(|v| v.as_str() == text)
-            .ok_or(UnknownVersion)
+        Self::read(text.as_bytes()).ok_or(UnknownVersion)
     }
 }
 

@@ -1,11 +1,25 @@
-//! `client::Session` for JavaScript hosts: the protocol is here, sockets and timers are theirs.
+//! The client's side of STOMP for JavaScript hosts, as small as it can be.
 //!
-//! There is no glue generator: the host writes its arguments into one buffer, calls an export, and
-//! finds the results at the places that [`abi`] tells. Texts cross as lists whose items a NUL ends,
-//! which no STOMP header can hold; a frame's head is thus decoded at once.
+//! Only heads cross the boundary: the host copies what may be a frame's head into a window, and finds
+//! in a table where its parts lie; bodies stay the host's own texts and buffers. Nothing is allocated:
+//! the window, the table, the names of headers that were seen and the state of the connections have
+//! their places from the start, so this memory never grows, whatever a server sends.
+//!
+//! The rules of frames and sessions are those of `stompbox-proto`. Escapes, commands, versions and
+//! heart-beats are its code; heads are read by code of this crate's own, which needs no heap and writes
+//! no errors' texts, and `tests/equal.rs` holds it against `stompbox_proto::Decoder` and
+//! `stompbox_proto::client::Session`.
 
 pub mod abi;
 mod connection;
-mod fields;
+mod escape;
+mod fault;
+mod head;
+mod names;
+mod scan;
 
-pub use connection::{Connection, Kind, Received};
+pub use connection::{Connection, Kind};
+pub use escape::escape;
+pub use fault::Fault;
+pub use head::{Flag, Head, Line, MAX_HEADERS, Progress, WINDOW};
+pub use names::Names;

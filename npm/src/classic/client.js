@@ -1,34 +1,12 @@
-// The client of stomp.js: the same calls, callbacks and debug lines, on the core's session.
+// The client of stomp.js: the same calls, callbacks and debug lines, on a connection.
 
-import { Kind, Session, textOf } from "../core/session.js";
+import { Connection, ignore } from "../connection.js";
+import { Kind } from "../core/session.js";
+import { call } from "../report.js";
 import { connectArguments } from "./arguments.js";
 import { Frame } from "./frame.js";
-import { report } from "./report.js";
-import { splitBytes, splitText } from "./split.js";
-
-/** How long `disconnect` waits for the server's receipt before it closes all the same, in ms. */
-const DISCONNECT_LIMIT = 2000;
 
 const OPEN = 1;
-
-/** A frame for the debug lines: without the passcode, which only these two commands hold. */
-const shown = (text) =>
-  /^(CONNECT|STOMP)\n/.test(text) ? text.replace(/(\npasscode:)[^\n]*/g, "$1********") : text;
-
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-/** The text of bytes, or undefined where they are none. */
-function textIfUtf8(bytes) {
-  try {
-    return utf8.decode(bytes);
-  } catch {
-    return undefined;
-  }
-}
-
-const isBeat = (data) => data === "\n" || (data.byteLength === 1 && textOf(data) === "\n");
-
-const ignore = () => {};
 
 export class Client {
   /** `open`: makes the socket; it is called at once, and again by a later `connect`. */
@@ -41,7 +19,7 @@ export class Client {
     this.maxWebSocketFrameSize = 16 * 1024;
     this.subscriptions = {};
     this.partialData = "";
-    for (const name of ["Stomp", "open", "session", "ending"]) {
+    for (const name of ["Stomp", "open", "connection", "ending"]) {
       Object.defineProperty(this, name, { enumerable: false, writable: true });
     }
     this.useSocket(open());
@@ -61,8 +39,8 @@ export class Client {
   connect(...args) {
     // Of a disconnect that still waits for its receipt nothing may reach the new connection.
     this.ending?.end();
-    if (this.session && this.ws.readyState === OPEN) {
-      this.say("Already ACTIVE, ignoring request to activate");
+    if (this.connection && this.ws.readyState === OPEN) {
+      this.say(() => "Already ACTIVE, ignoring request to activate");
       return;
     }
     const [headers, connectCallback, errorCallback, closeCallback] = this._parseConnect(...args);
@@ -78,71 +56,40 @@ export class Client {
       queueMicrotask(() => this.lost(spent));
       return;
     }
-    this.say("Opening Web Socket...");
-    const ws = this.ws;
-    ws.onmessage = (event) => this.receive(ws, event.data);
-    ws.onclose = (event) => this.lost(ws, event);
-    const opened = () => {
-      if (ws !== this.ws || this.session || ws.readyState > OPEN) {
-        return;
-      }
-      this.say("Web Socket Opened...");
-      try {
-        this.start({ ...headers });
-      } catch (error) {
-        this.call(errorCallback, new Frame("ERROR", { message: error.message }));
-        ws.close();
-      }
-    };
-    if (ws.readyState === OPEN) {
-      // A socket that was opened by somebody else: its event has gone by.
-      queueMicrotask(opened);
-    } else {
-      ws.onopen = opened;
-    }
+    this.say(() => "Opening Web Socket...");
+    const on = this.callbacks();
+    this.connection = on.connection = new Connection(this.ws, this.options({ ...headers }), on);
   }
 
   /** Disconnects, then calls back; `callback` is always called, once. */
-  disconnect(callback, headers = {}) {
+  disconnect(callback, headers) {
     if (this.ending) {
       this.ending.callbacks.push(callback);
       return;
     }
-    const ws = this.ws;
-    const ending = { callbacks: [callback], receipt: undefined, end: undefined };
-    let limit;
+    const { connection, ws } = this;
+    const ending = { callbacks: [callback], isAsked: headers?.receipt != null };
     ending.end = () => {
-      if (this.ending !== ending) {
-        return;
-      }
-      this.ending = undefined;
-      clearTimeout(limit);
-      ws.onopen = ws.onclose = ws.onmessage = ignore;
-      this.cleanUp();
-      ws.close();
-      for (const each of ending.callbacks) {
-        this.call(each);
+      if (this.ending === ending) {
+        this.ending = undefined;
+        this.cleanUp();
+        (connection ?? ws).close();
+        ending.callbacks.forEach((each) => call(this, each));
       }
     };
     this.ending = ending;
-    if (!this.session?.version()) {
+    if (!connection?.session?.version()) {
       // Before CONNECTED, or after an ERROR, there is nobody to take leave of.
       ending.end();
       return;
     }
     try {
-      ending.receipt = headers?.receipt;
-      const receipt = ending.receipt ?? `close-${++this.counter}`;
-      this.session.disconnect({ ...headers, receipt });
+      connection.disconnect({ receipt: `close-${++this.counter}`, ...headers });
+      this.connected = false;
     } catch (error) {
       this.ending = undefined;
       throw error;
     }
-    this.connected = false;
-    ws.onclose = ending.end;
-    limit = setTimeout(ending.end, DISCONNECT_LIMIT);
-    limit.unref?.();
-    this.flush();
   }
 
   /** Sends a message. A `content-length` of false leaves that header out. */
@@ -151,33 +98,25 @@ export class Client {
     const binary = body instanceof Uint8Array || body instanceof ArrayBuffer;
     const content = body instanceof ArrayBuffer ? new Uint8Array(body) : body;
     const own = length === undefined || length === false ? others : headers;
-    this.session_().send(
-      String(destination),
-      own,
-      binary ? content : String(content ?? ""),
-      length !== false,
-    );
-    this.flush();
+    const text = binary ? content : String(content ?? "");
+    this.request("send", String(destination), own, text, length !== false);
   }
 
   /** Begins a transaction: `{id, commit(), abort()}`. */
   begin(transaction) {
     const id = String(transaction || `tx-${this.counter++}`);
-    this.session_().begin(id);
-    this.flush();
+    this.request("begin", id);
     return { id, commit: () => this.commit(id), abort: () => this.abort(id) };
   }
 
   /** Commits a transaction. */
   commit(transaction) {
-    this.session_().commit(transaction);
-    this.flush();
+    this.request("commit", transaction);
   }
 
   /** Aborts a transaction. */
   abort(transaction) {
-    this.session_().abort(transaction);
-    this.flush();
+    this.request("abort", transaction);
   }
 
   /** Subscribes: `{id, unsubscribe()}`. */
@@ -185,17 +124,21 @@ export class Client {
     const { id: given, ack = "auto", ...others } = headers ?? {};
     const id = String(given || `sub-${this.counter++}`);
     delete others.destination;
-    this.session_().subscribe(id, String(destination), String(ack), others);
+    // An answer may come before this returns.
     this.subscriptions[id] = callback;
-    this.flush();
+    try {
+      this.request("subscribe", id, String(destination), String(ack), others);
+    } catch (error) {
+      delete this.subscriptions[id];
+      throw error;
+    }
     return { id, unsubscribe: (headers) => this.unsubscribe(id, headers) };
   }
 
   /** Ends a subscription. */
   unsubscribe(id, headers = {}) {
     delete this.subscriptions[id];
-    this.session_().unsubscribe(String(id), headers ?? {});
-    this.flush();
+    this.request("unsubscribe", String(id), headers);
   }
 
   /** Acknowledges a message by its `message-id` (1.2: its `ack` header) and subscription. */
@@ -210,8 +153,7 @@ export class Client {
 
   acknowledge(consumed, message, headers) {
     const { "message-id": _, subscription: __, ...others } = headers ?? {};
-    this.session_().acknowledge(consumed, message, others);
-    this.flush();
+    this.request("acknowledge", consumed, message, others);
   }
 
   /** The arguments of `connect` as `[headers, onConnect, onError, onClose]`. */
@@ -228,105 +170,89 @@ export class Client {
     ws.onerror ??= ignore;
   }
 
-  session_() {
-    if (!this.session) {
+  /** A method of the session, and what it gives to send. */
+  request(...args) {
+    if (!this.connection?.session) {
       throw new Error("not connected: call connect() and wait for its callback");
     }
-    return this.session;
+    this.connection.request(...args);
   }
 
-  start(headers) {
-    this.session?.close();
-    const { outgoing, incoming } = this.heartbeat || {};
-    if (/[\0\r\n]/.test(headers.passcode)) {
-      // The core's error would quote it.
-      throw new Error("the passcode has a line end or NUL, which CONNECT can't hold");
-    }
+  options(headers) {
+    const client = this;
     delete headers["accept-version"];
     delete headers["heart-beat"];
-    this.session = new Session({
-      versions: this.Stomp.VERSIONS.supportedVersions(),
-      outgoing: Number(outgoing) || 0,
-      incoming: Number(incoming) || 0,
-      tolerance: 200,
+    const beat = (name) => Number(client.heartbeat?.[name]) || 0;
+    return {
       headers,
-    });
-    this.flush();
+      raw: true,
+      get versions() {
+        return client.Stomp.VERSIONS.supportedVersions();
+      },
+      get outgoing() {
+        return beat("outgoing");
+      },
+      get incoming() {
+        return beat("incoming");
+      },
+      get split() {
+        return client.maxWebSocketFrameSize;
+      },
+      every(interval, callback) {
+        const timer = client.Stomp.setInterval(interval, callback);
+        return () => client.Stomp.clearInterval(timer);
+      },
+    };
   }
 
-  /** Sends what the session has to send. */
-  flush() {
-    for (let frame = this.session?.transmit(); frame; frame = this.session?.transmit()) {
-      if (frame.length === 1) {
-        this.ws.send("\n");
-        this.say(">>> PING");
-        continue;
-      }
-      const text = textIfUtf8(frame);
-      this.say(() => `>>> ${shown(text ?? textOf(frame))}`);
-      const size = this.maxWebSocketFrameSize;
-      const pieces = text === undefined ? splitBytes(frame, size) : splitText(text, size);
-      let remaining = (text ?? frame).length;
-      for (const piece of pieces) {
-        this.ws.send(piece);
-        remaining -= piece.length;
-        if (remaining > 0) {
-          this.say(`remaining = ${remaining}`);
+  callbacks() {
+    const { ws } = this;
+    const on = {
+      opened: () => this.say(() => "Web Socket Opened..."),
+      debug: (make) => this.say(make),
+      data: (data) => {
+        if (typeof data !== "string" && !ArrayBuffer.isView(data)) {
+          this.say(() => `--- got data length: ${data.byteLength}`);
         }
-      }
-    }
-  }
-
-  receive(ws, data) {
-    if (ws !== this.ws || !this.session) {
-      return;
-    }
-    if (typeof data !== "string" && !ArrayBuffer.isView(data)) {
-      this.say(() => `--- got data length: ${data.byteLength}`);
-    }
-    this.session.feed(data);
-    if (isBeat(data)) {
-      this.say("<<< PONG");
-      return;
-    }
-    this.say(() => `<<< ${typeof data === "string" ? data : textOf(data)}`);
-    // A callback may disconnect, which ends the session.
-    for (let event = this.session.next(); event; event = this.session?.next()) {
-      this.handle(event);
-    }
+      },
+      piece: (_, remaining) => remaining && this.say(() => `remaining = ${remaining}`),
+      // After a disconnect, or on a new connection, what comes of the old one is nobody's.
+      frame: (event) => on.connection === this.connection && this.handle(event),
+      closed: (event) => {
+        if (on.connection === this.connection) {
+          this.ending ? this.ending.end() : this.lost(ws, event);
+        }
+      },
+    };
+    return on;
   }
 
   handle(event) {
     if (event.kind === Kind.FAILURE) {
-      this.say(event.text);
-      this.call(this.errorCallback, new Frame("ERROR", { message: event.text }, ""));
-      this.ws.close();
+      call(this, this.errorCallback, new Frame("ERROR", { message: event.text }, ""));
       return;
     }
-    const frame = Frame.received(event.command, event.headers, event.bytes);
+    const frame = Frame.received(event);
     switch (event.kind) {
       case Kind.CONNECTED:
-        this.say(`connected to server ${frame.headers.server}`);
         this.connected = true;
-        this.version = this.session.version();
-        this.beat();
-        this.call(this.connectCallback, frame);
+        this.version = this.connection.session.version();
+        call(this, this.connectCallback, frame);
         break;
       case Kind.MESSAGE:
       case Kind.UNKNOWN_MESSAGE:
-        this.message(frame);
+        // After a disconnect nobody waits for messages.
+        this.ending || this.message(frame);
         break;
       case Kind.RECEIPT:
-        this.call(this.onreceipt, frame);
+        call(this, this.onreceipt, frame);
         break;
       case Kind.DISCONNECTED:
-        if (this.ending?.receipt !== undefined) {
-          this.call(this.onreceipt, frame);
-        }
+        this.ending?.isAsked && call(this, this.onreceipt, frame);
         this.ending?.end();
         break;
       case Kind.ERROR:
-        this.call(this.errorCallback, frame);
+        call(this, this.errorCallback, frame);
         break;
       default:
         this.say(() => `Unhandled frame: ${frame}`);
@@ -345,36 +271,9 @@ export class Client {
     frame.ack = (headers) => this.acknowledge(true, target, headers);
     frame.nack = (headers) => this.acknowledge(false, target, headers);
     if (callback) {
-      this.call(callback, frame);
+      call(this, callback, frame);
     } else {
       this.say(() => `Unhandled received MESSAGE: ${frame}`);
-    }
-  }
-
-  beat() {
-    const { outgoing, incoming } = this.session.heartBeat();
-    if (outgoing) {
-      this.say(`send PING every ${outgoing}ms`);
-      this.pinger = this.Stomp.setInterval(outgoing, () => {
-        if (this.session && this.ws.readyState === OPEN) {
-          this.session.beat();
-          this.flush();
-        }
-      });
-    }
-    if (incoming) {
-      this.say(`check PONG every ${incoming}ms`);
-      const ws = this.ws;
-      this.ponger = this.Stomp.setInterval(incoming, () => {
-        if (this.session?.isSilent()) {
-          this.say(`did not receive server activity for the last ${2 * incoming}ms`);
-          // A dead connection may take minutes to close; the program is told now, and may connect
-          // again at once.
-          ws.onclose = ignore;
-          ws.close();
-          this.lost(ws);
-        }
-      });
     }
   }
 
@@ -384,41 +283,22 @@ export class Client {
     }
     this.isLost = ws;
     const text = `Whoops! Lost connection to ${ws.url}`;
-    this.say(text);
+    this.say(() => text);
     this.cleanUp();
-    this.call(this.closeCallback, event);
-    this.call(this.errorCallback, text);
+    call(this, this.closeCallback, event);
+    call(this, this.errorCallback, text);
   }
 
   cleanUp() {
     this.connected = false;
-    for (const name of ["pinger", "ponger"]) {
-      if (this[name] !== undefined) {
-        this.Stomp.clearInterval(this[name]);
-        this[name] = undefined;
-      }
-    }
-    this.session?.close();
-    this.session = undefined;
+    this.connection = undefined;
     this.subscriptions = {};
   }
 
-  /** A debug line; a function is only called if somebody listens. */
-  say(line) {
+  /** A debug line, made only if somebody listens; with the client as `this`. */
+  say(make) {
     if (typeof this.debug === "function") {
-      // With the client as `this`, and no exception of the program's between frames.
-      this.call(this.debug, typeof line === "function" ? line() : line);
-    }
-  }
-
-  /** Calls a program's function; what it throws does not stop the others. */
-  call(callback, ...args) {
-    if (typeof callback === "function") {
-      try {
-        callback.apply(this, args);
-      } catch (error) {
-        report(error);
-      }
+      call(this, this.debug, make());
     }
   }
 }

@@ -11,24 +11,12 @@ export class Frame {
     this.body = body;
   }
 
-  /** A frame of the core's; its text is decoded when it is first read. */
-  static received(command, headers, bytes) {
-    const frame = new Frame(command, headers);
-    frame.binaryBody = bytes;
-    Object.defineProperty(frame, "body", {
-      get() {
-        const value = textOf(bytes);
-        Object.defineProperty(frame, "body", {
-          value,
-          writable: true,
-          enumerable: true,
-          configurable: true,
-        });
-        return value;
-      },
-      enumerable: true,
-      configurable: true,
-    });
+  /** A frame of the core's; what is not the form in which its body came is made when it is read. */
+  static received(event) {
+    const frame = new Frame(event.command, event.headers, event.text);
+    for (const name of event.text === undefined ? ["body", "binaryBody"] : ["binaryBody"]) {
+      lazily(frame, name, event);
+    }
     return frame;
   }
 
@@ -60,12 +48,27 @@ export class Frame {
 
   /** The frames of a text: an array, which is also its own `frames`, beside `partial`. */
   static unmarshall(data) {
-    const frames = readFrames(data).map(({ command, headers, bytes }) =>
-      Frame.received(command, headers, bytes),
-    );
+    const frames = readFrames(data).map(Frame.received);
     const text = typeof data === "string" ? data : textOf(data);
     frames.frames = frames;
     frames.partial = text.slice(text.lastIndexOf(NULL) + 1).replace(/^[\r\n]+/, "");
     return frames;
   }
+}
+
+/** A property of a frame that is another's until it is written. */
+function lazily(frame, name, source) {
+  Object.defineProperty(frame, name, {
+    get: () => source[name],
+    set(value) {
+      Object.defineProperty(frame, name, {
+        value,
+        writable: true,
+        enumerable: true,
+        configurable: true,
+      });
+    },
+    enumerable: true,
+    configurable: true,
+  });
 }

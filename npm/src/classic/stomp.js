@@ -1,3 +1,4 @@
+import { every } from "../ticker.js";
 import { Client } from "./client.js";
 import { Frame } from "./frame.js";
 
@@ -33,9 +34,11 @@ export const Stomp = {
     return new Client(open, Stomp);
   },
 
-  /** Calls `callback` every `interval` milliseconds; programs may replace it. */
-  setInterval: (interval, callback) => globalThis.setInterval(callback, interval),
+  /**
+   * Calls `callback` every `interval` milliseconds, in a hidden page too; programs may replace it.
+   */
+  setInterval: (interval, callback) => every(interval, callback),
 
   /** Ends what `setInterval` began. */
-  clearInterval: (id) => globalThis.clearInterval(id),
+  clearInterval: (end) => end(),
 };

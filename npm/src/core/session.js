@@ -1,160 +1,177 @@
-// A session of the core, in JavaScript's terms.
+// A session: frames to send, and the events of what came. Sockets and timers are its user's.
 
-import { exports } from "./wasm.js";
+import { Kind } from "./kind.js";
+import { Reader } from "./reader.js";
+import { bytesOf, textOf, utf8Encoder, utf8Length } from "./utf8.js";
 
-const encoder = new TextEncoder();
-// A body that begins with U+FEFF keeps it.
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+export { Kind } from "./kind.js";
+export { readFrames } from "./reader.js";
+export { textOf } from "./utf8.js";
 
-/** What `next` gives; the numbers are the core's. */
-export const Kind = {
-  CONNECTED: 1,
-  MESSAGE: 2,
-  UNKNOWN_MESSAGE: 3,
-  RECEIPT: 4,
-  DISCONNECTED: 5,
-  ERROR: 6,
-  UNHANDLED: 7,
-  FAILURE: 8,
-  FRAME: 9,
+const clock = () => (typeof performance === "object" ? performance.now() : Date.now());
+
+const VERSIONS = ["1.0", "1.1", "1.2"];
+
+/** Names of headers that need no escapes: programs use the same again and again. */
+const plain = new Set();
+
+const refuse = (text) => {
+  throw new Error(text);
 };
 
-const SEND = 1;
-const SUBSCRIBE = 2;
-const UNSUBSCRIBE = 3;
-const ACK = 4;
-const NACK = 5;
-const BEGIN = 6;
-const COMMIT = 7;
-const ABORT = 8;
-const DISCONNECT = 9;
-
-const clock = () =>
-  typeof performance === "object" ? performance.now() : Date.now();
-
-/** A list of texts, each ended by NUL; a text with a NUL can't be in a frame's head. */
-function list(texts) {
-  for (const text of texts) {
-    if (text.includes("\0")) {
-      throw new Error(`a header can't hold a NUL: ${JSON.stringify(text)}`);
-    }
-  }
-  return texts.length ? texts.join("\0") + "\0" : "";
-}
-
-/** Names and values; `null` and `undefined` mean no header. */
-function pairs(headers) {
-  const texts = [];
-  for (const name of Object.keys(headers ?? {})) {
-    const value = headers[name];
-    if (value !== null && value !== undefined) {
-      texts.push(name, String(value));
-    }
-  }
-  return texts;
-}
-
-function put(core, ...parts) {
-  const length = parts.reduce((sum, part) => sum + part.length, 0);
-  const address = core.buffer(length);
-  const bytes = new Uint8Array(core.memory.buffer, address, length);
-  let at = 0;
-  for (const part of parts) {
-    bytes.set(part, at);
-    at += part.length;
-  }
-}
-
-function result(core) {
-  const [head, headLength, body, bodyLength] = new Uint32Array(
-    core.memory.buffer,
-    core.results(),
-    4,
-  );
-  return {
-    head: () => decoder.decode(new Uint8Array(core.memory.buffer, head, headLength)),
-    // A copy: the core's memory is used again at the next call.
-    body: () => new Uint8Array(core.memory.buffer, body, bodyLength).slice(),
-  };
-}
-
-export class Session {
-  /** A session whose CONNECT is ready to be transmitted. */
+export class Session extends Reader {
+  /**
+   * A session whose CONNECT is ready to be transmitted. `versions`: as `1.1,1.0`; `outgoing` and
+   * `incoming`: heart-beats in milliseconds, 0 for none; `tolerance`: how long the server may be
+   * silent, in percent of the agreed interval; `headers`: of CONNECT.
+   */
   constructor({ versions, outgoing, incoming, tolerance, headers }) {
-    this.core = exports();
-    const texts = [versions, String(outgoing), String(incoming), String(tolerance)];
-    put(this.core, encoder.encode(list([...texts, ...pairs(headers)])));
-    this.id = this.core.open(clock());
-    if (this.id < 0) {
-      throw new Error(result(this.core).head());
+    const all = {
+      "accept-version": VERSIONS.filter((version) => versions.includes(version)).join(),
+      "heart-beat": `${outgoing},${incoming}`,
+      ...headers,
+    };
+    const accepted = String(all["accept-version"]);
+    const offered = VERSIONS.reduce(
+      (bits, version, bit) => bits | (accepted.includes(version) << bit),
+      0,
+    );
+    const [send, receive] = String(all["heart-beat"]).split(",");
+    super(offered || refuse("accept-version has none of 1.0, 1.1, 1.2"), send, receive, tolerance);
+    this.subscriptions = new Set();
+    this.transactions = new Set();
+    this.frames = [];
+    this.heard = clock();
+    try {
+      this.frames.push(`${this.head("CONNECT", {}, all)}\n\0`);
+    } catch (error) {
+      this.close();
+      throw error;
     }
   }
 
-  /** Takes the data of a socket's message. */
+  /** Takes the data of a socket's message: text, ArrayBuffer or any view. */
   feed(data) {
-    put(this.core, bytesOf(data));
-    this.core.feed(this.id, clock());
+    // A look at the clock costs more than all else here.
+    this.isFresh = true;
+    super.feed(data);
   }
 
-  /** What the data hold next: `{kind, command, headers, bytes}`, or for a failure `{kind, text}`. */
-  next() {
-    return next(this.core, this.id);
-  }
-
+  /**
+   * Queues SEND. `body`: text or Uint8Array. Without `withLength` there is no `content-length`, and
+   * the body can't hold a NUL.
+   */
   send(destination, headers, body, withLength) {
-    const bytes = typeof body === "string" ? encoder.encode(body) : body;
-    this.request(SEND, [destination, withLength ? "auto" : "never"], headers, bytes);
+    this.connected(headers);
+    const text = typeof body === "string";
+    const length = text ? utf8Length(body) : body.length;
+    const given = headers?.["content-length"];
+    let head = this.head("SEND", { destination }, headers);
+    if (given != null) {
+      String(given) === String(length) || refuse(`content-length ${given}: the body has ${length} bytes`);
+    } else if (withLength) {
+      if (length) {
+        head += `content-length:${length}\n`;
+      }
+    } else if (body.includes(text ? "\0" : 0)) {
+      refuse("a body with a NUL needs a content-length");
+    }
+    head += "\n";
+    if (text) {
+      this.frames.push(`${head}${body}\0`);
+    } else {
+      const bytes = bytesOf(head);
+      const frame = new Uint8Array(bytes.length + length + 1);
+      frame.set(bytes);
+      frame.set(body, bytes.length);
+      this.frames.push(frame);
+    }
   }
 
+  /** Queues SUBSCRIBE. `ack`: `auto`, `client` or `client-individual`. */
   subscribe(id, destination, ack, headers) {
-    this.request(SUBSCRIBE, [id, destination, ack], headers);
+    this.subscriptions.has(id) && refuse(`subscription id ${id} is in use`);
+    /^(auto|client(-individual)?)$/.test(ack) ||
+      refuse(`${ack} is not an ack mode (auto, client, client-individual)`);
+    this.request("SUBSCRIBE", { id, destination, ack }, headers);
+    this.subscriptions.add(id);
   }
 
+  /** Queues UNSUBSCRIBE; of an id that is not known the server is the judge. */
   unsubscribe(id, headers) {
-    this.request(UNSUBSCRIBE, [id], headers);
+    this.request("UNSUBSCRIBE", { id }, headers);
+    this.subscriptions.delete(id);
   }
 
-  /** `message`: its `ack`, `message-id` and `subscription` headers, as far as there are. */
+  /**
+   * Queues ACK, or NACK if not `consumed`, in the version's form. `message`: its `ack`, `message-id`
+   * and `subscription` headers, as far as there are.
+   */
   acknowledge(consumed, { ack, messageId, subscription }, headers) {
-    const texts = [ack ?? "", messageId ?? "", subscription ?? ""];
-    this.request(consumed ? ACK : NACK, texts, headers);
+    const version = this.version();
+    const need = (value, header) =>
+      value || refuse(`the message has no ${header} header to acknowledge it by`);
+    consumed || version !== "1.0" || refuse("STOMP 1.0 has no NACK");
+    this.request(
+      consumed ? "ACK" : "NACK",
+      version === "1.2"
+        ? { id: need(ack, "ack") }
+        : {
+            "message-id": need(messageId, "message-id"),
+            subscription: version === "1.1" ? need(subscription, "subscription") : subscription,
+          },
+      headers,
+    );
   }
 
   begin(transaction) {
-    this.request(BEGIN, [transaction]);
+    this.transactions.has(transaction) && refuse(`transaction ${transaction} has already begun`);
+    this.request("BEGIN", { transaction });
+    this.transactions.add(transaction);
   }
 
-  commit(transaction) {
-    this.request(COMMIT, [transaction]);
+  commit(transaction, headers) {
+    this.end("COMMIT", transaction, headers);
   }
 
   abort(transaction) {
-    this.request(ABORT, [transaction]);
+    this.end("ABORT", transaction);
   }
 
+  end(command, transaction, headers) {
+    this.transaction(transaction);
+    this.request(command, { transaction }, headers);
+    this.transactions.delete(transaction);
+  }
+
+  /** Queues DISCONNECT, after which nothing more can be sent. Its receipt comes as DISCONNECTED. */
   disconnect(headers) {
-    this.request(DISCONNECT, [], headers);
+    this.request("DISCONNECT", {}, headers);
+    const receipt = headers?.receipt;
+    this.over = receipt == null;
+    this.farewell = String(receipt);
   }
 
-  request(kind, texts, headers, body = new Uint8Array(0)) {
-    const head = encoder.encode(list([...texts.map(String), ...pairs(headers)]));
-    put(this.core, head, body);
-    if (this.core.request(this.id, kind, head.length) !== 0) {
-      throw new Error(result(this.core).head());
-    }
-  }
-
-  /** The next frame to send, or undefined. */
+  /** The next frame to send: text, or Uint8Array for one with a binary body, or undefined. */
   transmit() {
-    return this.core.transmit(this.id) ? result(this.core).body() : undefined;
+    return this.frames.shift();
   }
 
+  /** Queues a heart-beat. */
   beat() {
-    this.core.beat(this.id, clock());
+    this.version() && this.frames.push("\n");
   }
 
+  /**
+   * Whether the server has been silent for too long, counted from the first call after it was heard.
+   * Called at the interval that was agreed, it finds out within one more.
+   */
   isSilent() {
-    return this.core.is_silent(this.id, clock()) === 1;
+    if (this.isFresh) {
+      this.isFresh = false;
+      this.heard = clock();
+    }
+    return this.core.is_silent(this.id, clock() - this.heard) === 1;
   }
 
   /** The agreed intervals in milliseconds; 0: none. */
@@ -162,71 +179,86 @@ export class Session {
     return { outgoing: this.core.beat_out(this.id), incoming: this.core.beat_in(this.id) };
   }
 
-  /** `"1.0"`, `"1.1"`, `"1.2"`, or undefined before CONNECTED. */
+  /** `"1.0"`, `"1.1"`, `"1.2"`, or undefined before CONNECTED and after an end. */
   version() {
-    const version = this.core.version(this.id);
-    return version ? `1.${version % 10}` : undefined;
+    // The core knows it from the head on, whose frame may still be on its way.
+    return this.over || this.event?.kind === Kind.CONNECTED
+      ? undefined
+      : VERSIONS[this.core.version(this.id) - 10];
   }
 
-  close() {
-    this.core.close(this.id);
-    this.id = -1;
-  }
-}
+  // What follows is not for users.
 
-/** The frames of a text or bytes, and what is left of it. */
-export function readFrames(data) {
-  const core = exports();
-  const id = core.open_reader();
-  const frames = [];
-  put(core, bytesOf(data));
-  core.feed(id, 0);
-  for (let event = next(core, id); event; event = next(core, id)) {
-    if (event.kind === Kind.FAILURE) {
-      core.close(id);
-      throw new Error(event.text);
+  /** Some kinds depend on what this session has asked for. */
+  kindOf(kind, headers) {
+    if (kind === Kind.MESSAGE) {
+      const { subscription } = headers;
+      // Without the header the user knows best which subscription it is.
+      return subscription === undefined || this.subscriptions.has(subscription)
+        ? kind
+        : Kind.UNKNOWN_MESSAGE;
     }
-    frames.push(event);
-  }
-  core.close(id);
-  return frames;
-}
-
-function next(core, id) {
-  const kind = core.next(id, clock());
-  if (kind === 0) {
-    return undefined;
-  }
-  const { head, body } = result(core);
-  if (kind === Kind.FAILURE) {
-    return { kind, text: head() };
-  }
-  const [command, ...texts] = head().split("\0");
-  const headers = {};
-  for (let at = 0; at < texts.length; at += 2) {
-    // Of a repeated header the first entry counts; own properties only, whatever the name.
-    if (!Object.hasOwn(headers, texts[at])) {
-      Object.defineProperty(headers, texts[at], {
-        value: texts[at + 1],
-        writable: true,
-        enumerable: true,
-        configurable: true,
-      });
+    if (kind === Kind.CONNECTED) {
+      // Silence counts from here.
+      this.heard = clock();
+      this.isFresh = false;
     }
+    return kind === Kind.RECEIPT && headers["receipt-id"] === this.farewell
+      ? Kind.DISCONNECTED
+      : kind;
   }
-  return { kind, command, headers, bytes: body() };
-}
 
-/** Text, ArrayBuffer or any view as bytes. */
-function bytesOf(data) {
-  if (typeof data === "string") {
-    return encoder.encode(data);
+  request(command, own, headers) {
+    this.connected(headers);
+    this.frames.push(`${this.head(command, own, headers)}\n\0`);
   }
-  if (data instanceof ArrayBuffer) {
-    return new Uint8Array(data);
-  }
-  return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
 
-/** A text of bytes, whatever they are. */
-export const textOf = (bytes) => decoder.decode(bytes);
+  connected(headers) {
+    (this.version() && this.farewell === undefined) || refuse("the session is not connected");
+    headers?.transaction != null && this.transaction(headers.transaction);
+  }
+
+  transaction(id) {
+    this.transactions.has(id) || refuse(`no open transaction ${id}`);
+  }
+
+  /** Command and headers; `null` and `undefined` mean no header, and `own` ones can't be given. */
+  head(command, own, headers) {
+    let head = `${command}\n`;
+    for (const name in own) {
+      head += this.line(name, own[name]);
+    }
+    for (const name of Object.keys(headers ?? {})) {
+      if (!own.hasOwnProperty(name)) {
+        head += this.line(name, headers[name]);
+      }
+    }
+    return head;
+  }
+
+  line(name, value) {
+    if (value == null) {
+      return "";
+    }
+    let written = name;
+    if (!plain.has(name)) {
+      written = this.escape(name, 1);
+      if (written === name && plain.size < 256) {
+        plain.add(name);
+      }
+    }
+    return `${written}:${this.escape(String(value), 0)}\n`;
+  }
+
+  escape(text, isName) {
+    if (/[\\\r\n:\0]/.test(text)) {
+      const { core } = this;
+      const { read, written } = utf8Encoder().encodeInto(text, core.io);
+      const length = read === text.length && core.escape(this.id, written, isName);
+      length || refuse(`a header can't hold a NUL, or in this version a line end: ${JSON.stringify(text)}`);
+      return textOf(core.io.subarray(0, length - 1));
+    }
+    text || !isName || refuse("a header needs a name");
+    return text;
+  }
+}

@@ -1,32 +1,31 @@
-// The WebAssembly core: one instance for all connections, made at the first use.
+// The cores. All connections share one; it has room for 1024, and then another is made.
 
-import inlined from "stompbox:core";
+import { instantiate } from "./instance.js";
 
-let core;
+/** Octets of the window, and words of the table, as the core has them. */
+const WINDOW = 131072;
+const TABLE = 8 + 512 * 5;
 
-/** The exports of the core. */
-export function exports() {
-  core ??= instantiate();
-  return core;
-}
+const cores = [];
 
-function instantiate() {
-  try {
-    return new WebAssembly.Instance(new WebAssembly.Module(decode(inlined))).exports;
-  } catch (error) {
-    if (typeof WebAssembly === "object" && error instanceof WebAssembly.CompileError) {
-      error.message +=
-        ": does a Content-Security-Policy forbid it? script-src needs 'wasm-unsafe-eval'";
+/** A core with a place for a connection, and that place: `[core, id]`. `args` are `open`'s. */
+export function open(...args) {
+  for (let at = 0; ; at++) {
+    const core = (cores[at] ??= withViews(instantiate()));
+    const id = core.open(...args);
+    if (id) {
+      return [core, id - 1];
     }
-    throw error;
   }
 }
 
-function decode(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let at = 0; at < text.length; at++) {
-    bytes[at] = text.charCodeAt(at);
-  }
-  return bytes;
+/** The exports, with views of the memory, which never grows, and the names of headers by number. */
+function withViews(core) {
+  const { buffer } = core.memory;
+  return {
+    ...core,
+    io: new Uint8Array(buffer, core.window(), WINDOW),
+    words: new Uint32Array(buffer, core.table(), TABLE),
+    names: [],
+  };
 }

@@ -1,5 +1,8 @@
 // ES module for browsers, bundlers and module workers.
-import { Stomp } from "../classic/stomp.js";
+import { Stomp as Classic } from "../classic/stomp.js";
+import { withCompat } from "../today/stomp.js";
 
-export { Stomp };
+export { connect, StompError } from "../connect/connect.js";
+export * from "../today/index.js";
+export const Stomp = /* @__PURE__ */ withCompat(Classic);
 export default Stomp;

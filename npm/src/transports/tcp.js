@@ -1,4 +1,4 @@
-// A TCP connection with the face of a WebSocket.
+// A TCP or TLS connection with the face of a WebSocket.
 
 const CONNECTING = 0;
 const OPEN = 1;
@@ -9,24 +9,25 @@ const CLOSED = 3;
 const CLOSE_LIMIT = 2000;
 
 export class TcpSocket {
-  constructor(net, host, port) {
-    this.url = `tcp:// ${host}:${port}`; // with the blank, as programs have seen it before
+  /** `socket`: of `node:net` or `node:tls`, opening; `opening`: its event when it is open. */
+  constructor(socket, url, opening = "connect") {
+    this.url = url;
     this.readyState = CONNECTING;
     this.binaryType = "arraybuffer";
     this.protocol = "";
     this.onopen = this.onmessage = this.onerror = this.onclose = null;
-    this.socket = net.connect(port, host);
-    this.socket.setNoDelay(true);
-    this.socket.on("connect", () => {
+    this.socket = socket;
+    socket.setNoDelay(true);
+    socket.on(opening, () => {
       this.readyState = OPEN;
       this.onopen?.({ type: "open" });
     });
-    this.socket.on("data", (data) => this.onmessage?.({ type: "message", data }));
-    this.socket.on("error", (error) => {
+    socket.on("data", (data) => this.onmessage?.({ type: "message", data }));
+    socket.on("error", (error) => {
       this.error = error;
       this.onerror?.({ type: "error", error });
     });
-    this.socket.on("close", () => {
+    socket.on("close", () => {
       this.readyState = CLOSED;
       const reason = this.error?.message ?? "";
       this.onclose?.({ type: "close", code: 1006, reason, wasClean: !this.error });
@@ -47,8 +48,7 @@ export class TcpSocket {
   close() {
     if (this.readyState === CONNECTING) {
       // It never opens.
-      this.readyState = CLOSING;
-      this.socket.destroy();
+      this.terminate();
     } else if (this.readyState === OPEN) {
       this.readyState = CLOSING;
       this.socket.end();
@@ -56,5 +56,11 @@ export class TcpSocket {
       const limit = setTimeout(() => this.socket.destroy(), CLOSE_LIMIT);
       this.socket.once("close", () => clearTimeout(limit));
     }
+  }
+
+  /** Closes it without a word to the peer. */
+  terminate() {
+    this.readyState = CLOSING;
+    this.socket.destroy();
   }
 }

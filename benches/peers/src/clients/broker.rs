@@ -26,7 +26,9 @@ impl Broker {
             .expect("a process");
         let mut line = String::new();
         let stdout = process.stdout.take().expect("it is piped");
-        BufReader::new(stdout).read_line(&mut line).expect("an address");
+        BufReader::new(stdout)
+            .read_line(&mut line)
+            .expect("an address");
         let pid = process.id().to_string();
         Self {
             process,
@@ -69,7 +71,9 @@ pub(crate) fn cpu(pid: &str) -> f64 {
     // The second field is a name, which may hold blanks.
     let fields = stat.rsplit(')').next().unwrap_or_default();
     let ticks = |at| fields.split_whitespace().nth(at)?.parse::<f64>().ok();
-    let ticks = ticks(11).zip(ticks(12)).map_or(0.0, |(user, system)| user + system);
+    let ticks = ticks(11)
+        .zip(ticks(12))
+        .map_or(0.0, |(user, system)| user + system);
     // USER_HZ, which Linux promises to be 100.
     ticks / 100.0
 }

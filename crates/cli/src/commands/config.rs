@@ -4,12 +4,24 @@ use std::io::Write as _;
 
 use clap::ArgMatches;
 
-use crate::{Failure, args::ConfigCommand, settings::Settings};
+use crate::{
+    Failure,
+    args::ConfigCommand,
+    settings::{Settings, limits::LIMITS},
+};
 
 /// Checks or prints the configuration.
 pub(crate) fn run(command: &ConfigCommand, matches: &ArgMatches) -> Result<(), Failure> {
     let mut out = std::io::stdout();
     match command {
+        ConfigCommand::Init { file } => {
+            let new = std::fs::File::create_new(file);
+            let wrong = |error| format!("can't make {}: {error}", file.display());
+            new.map_err(wrong)?
+                .write_all(template().as_bytes())
+                .map_err(wrong)?;
+            writeln!(out, "wrote {}", file.display())?;
+        }
         ConfigCommand::Check(options) => {
             let config = Settings::resolve(options, matches)?.config;
             config.validate()?;
@@ -27,3 +39,55 @@ pub(crate) fn run(command: &ConfigCommand, matches: &ArgMatches) -> Result<(), F
     }
     Ok(())
 }
+
+/// A file that says nothing, and shows all that can be said.
+pub(crate) fn template() -> String {
+    let mut text = String::from(TEMPLATE);
+    let defaults = stompbox_server::Config::default();
+    for limit in LIMITS {
+        let value = limit.unit.format((limit.get)(&defaults));
+        text.push_str(&format!("#{} = \"{value}\"\n", limit.name));
+    }
+    text
+}
+
+const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its default, commented out. docs/configuration.md tells
+# what they mean; `stompbox config check --config FILE` says whether the server could start.
+
+#log = "warn"
+# Without a directory everything is in memory.
+#data = "stompbox-data"
+# Default: half of the processors, at most 4.
+#threads = 1
+# auto, rabbitmq, activemq, artemis or apollo
+#dialect = "auto"
+# What a name without a prefix is: error, queue or topic.
+#bare_destination = "error"
+#heart_beat = "10000,10000"
+# Beyond loopback there must be users, or this.
+#allow_anonymous = false
+# Of pages on other hosts, as "https://app.example.com".
+#allowed_origins = []
+
+#[[listen]]
+#bind = "127.0.0.1:61613"
+#protocols = ["stomp"]
+
+#[[listen]]
+#bind = "127.0.0.1:61614"
+#protocols = ["http"]
+#tls = { cert = "tls.crt", key = "tls.key" }
+
+# `stompbox passwd LOGIN --file stompbox.toml` adds one.
+#[[user]]
+#login = "ann"
+#hash = "$argon2id$..."
+#groups = ["traders"]
+
+#[[acl]]
+#who = "group:traders"
+#allow = ["read /topic/price.**", "write /queue/orders"]
+#deny = []
+
+[limits]
+"#;

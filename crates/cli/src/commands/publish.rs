@@ -1,75 +1,257 @@
 //! `stompbox pub`.
 
-use std::io::{IsTerminal as _, stdin};
+use std::{
+    collections::VecDeque,
+    io::{IsTerminal as _, stderr, stdin},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
-use stompbox::{Client, PendingReceipt};
+use indicatif::{ProgressBar, ProgressStyle};
+use stompbox::{Client, PendingReceipt, Transaction};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
-use super::{connect, parse_headers};
-use crate::{Failure, args::Publish};
+use crate::{
+    args::Publish,
+    exit::{Exit, Failure},
+    target::{connect, headers},
+};
 
-/// Receipts that may be under way with `--lines`.
+/// Receipts that may be under way.
 const PIPELINED: usize = 1000;
 
-/// Sends one message, or one for each line.
+/// Sends one message, or one for each line or file, as often as wanted.
 pub(crate) async fn run(args: Publish) -> Result<(), Failure> {
-    let headers = parse_headers(&args.headers)?;
-    if args.body.is_none() && args.file.is_none() && stdin().is_terminal() {
+    let headers = headers("--header", &args.headers)?;
+    let body = args.body.as_ref().or(args.message.as_ref());
+    let body = body.filter(|body| *body != "-");
+    let from_input = body.is_none() && args.file.is_empty() && args.size.is_none();
+    if from_input && args.body.is_none() && stdin().is_terminal() {
         return Err("no body: give one as an argument, by --file or on standard input".into());
     }
-    let file = match &args.file {
-        Some(path) => Some(
-            std::fs::read(path)
-                .map_err(|error| format!("can't read {}: {error}", path.display()))?,
-        ),
-        None => None,
-    };
+    let mut files = Vec::new();
+    for path in &args.file {
+        let file = std::fs::read(path);
+        files.push(file.map_err(|error| format!("can't read {}: {error}", path.display()))?);
+    }
     let client = connect(&args.connect).await?;
-    let mut receipts = std::collections::VecDeque::new();
-    if args.lines {
-        let mut lines = BufReader::new(tokio::io::stdin()).lines();
-        while let Some(line) = lines.next_line().await? {
-            send(&client, &args, &headers, line.into_bytes(), &mut receipts).await?;
-            if receipts.len() > PIPELINED
-                && let Some(oldest) = receipts.pop_front()
-            {
-                PendingReceipt::wait(oldest).await?;
+    let mut sender = Sender::new(client, &args, own_headers(&args, &headers));
+    let sending = async {
+        if args.lines {
+            let mut lines = BufReader::new(tokio::io::stdin()).lines();
+            while let Some(line) = lines.next_line().await? {
+                sender.send(line.as_bytes()).await?;
             }
+            return sender.finish().await;
         }
-    } else {
-        let body = match (file, &args.body) {
-            (Some(file), _) => file,
-            (None, Some(body)) => body.clone().into_bytes(),
-            (None, None) => {
+        let bodies = match (files.is_empty(), body, args.size) {
+            (false, ..) => files,
+            (true, Some(body), _) => vec![body.clone().into_bytes()],
+            (true, None, Some(size)) => vec![vec![b'x'; size]],
+            (true, None, None) => {
                 let mut body = Vec::new();
                 tokio::io::stdin().read_to_end(&mut body).await?;
-                body
+                vec![body]
             }
         };
-        send(&client, &args, &headers, body, &mut receipts).await?;
+        sender.expect(args.count.saturating_mul(bodies.len() as u64));
+        for _ in 0..args.count {
+            for body in &bodies {
+                sender.send(body).await?;
+            }
+        }
+        sender.finish().await
+    };
+    tokio::select! {
+        result = sending => result,
+        _ = tokio::signal::ctrl_c() => Err(Exit::interrupted()),
     }
-    for receipt in receipts {
-        receipt.wait().await?;
-    }
-    client.disconnect().await?;
-    Ok(())
 }
 
-async fn send(
-    client: &Client,
-    args: &Publish,
-    headers: &[(&str, &str)],
-    body: Vec<u8>,
-    receipts: &mut std::collections::VecDeque<PendingReceipt>,
-) -> Result<(), Failure> {
-    let mut send = client.send(&args.destination).body(body);
-    for (name, value) in headers {
-        send = send.header(name, value);
+/// The headers that options stand for, and those that were given.
+fn own_headers(args: &Publish, given: &[(&str, &str)]) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    let mut add = |name: &str, value: String| headers.push((name.to_owned(), value));
+    if args.persistent {
+        add("persistent", "true".into());
     }
-    if args.no_receipt {
-        send.await?;
-    } else {
-        receipts.push_back(send.pending_receipt().await?);
+    if let Some(ttl) = args.ttl {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH);
+        let at = now.unwrap_or_default() + ttl;
+        // ActiveMQ, Artemis and Apollo know the one, RabbitMQ the other.
+        add("expires", at.as_millis().to_string());
+        add("expiration", ttl.as_millis().to_string());
     }
-    Ok(())
+    if let Some(delay) = args.delay {
+        add("AMQ_SCHEDULED_DELAY", delay.as_millis().to_string());
+        add("x-delay", delay.as_millis().to_string());
+    }
+    if let Some(reply_to) = &args.reply_to {
+        add("reply-to", reply_to.clone());
+    }
+    if let Some(content_type) = &args.content_type {
+        add("content-type", content_type.clone());
+    }
+    for (name, value) in given {
+        add(name, (*value).to_owned());
+    }
+    headers
+}
+
+/// Sends in the pace, and in the transactions, that are wanted.
+struct Sender<'a> {
+    client: Client,
+    args: &'a Publish,
+    headers: Vec<(String, String)>,
+    receipts: VecDeque<PendingReceipt>,
+    transaction: Option<(Transaction, u64)>,
+    number: u64,
+    begun: Instant,
+    progress: Option<ProgressBar>,
+}
+
+impl<'a> Sender<'a> {
+    fn new(client: Client, args: &'a Publish, headers: Vec<(String, String)>) -> Self {
+        Self {
+            client,
+            args,
+            headers,
+            receipts: VecDeque::new(),
+            transaction: None,
+            number: 0,
+            begun: Instant::now(),
+            progress: None,
+        }
+    }
+
+    /// Shows how far it is, if that takes a while and somebody looks.
+    fn expect(&mut self, messages: u64) {
+        if messages > 1 && !self.args.quiet && stderr().is_terminal() {
+            let style = "{bar:40} {pos}/{len}  {per_sec}  {eta}";
+            let style = ProgressStyle::with_template(style);
+            let bar = ProgressBar::new(messages);
+            self.progress = Some(match style {
+                Ok(style) => bar.with_style(style),
+                Err(_) => bar,
+            });
+        }
+    }
+
+    async fn send(&mut self, body: &[u8]) -> Result<(), Failure> {
+        if let Some(rate) = self.args.rate {
+            let due = self.begun + Duration::from_secs_f64(self.number as f64 / rate);
+            tokio::time::sleep_until(due.into()).await;
+        }
+        let destination = &self.args.destination;
+        let mut send = match (&self.transaction, self.args.tx) {
+            (None, Some(_)) => {
+                let transaction = self.client.begin().await?;
+                let send = transaction.send(destination);
+                self.transaction = Some((transaction, 0));
+                send
+            }
+            (Some((transaction, _)), _) => transaction.send(destination),
+            (None, None) => self.client.send(destination),
+        };
+        for (name, value) in &self.headers {
+            send = match self.args.template {
+                true => send.header(
+                    name,
+                    &String::from_utf8_lossy(&fill(value.as_bytes(), self.number)),
+                ),
+                false => send.header(name, value),
+            };
+        }
+        send = match self.args.template {
+            true => send.body(fill(body, self.number)),
+            false => send.body(body.to_vec()),
+        };
+        self.number += 1;
+        if let Some((_, count)) = &mut self.transaction {
+            *count += 1;
+            send.await?;
+            if Some(*count) == self.args.tx {
+                self.commit().await?;
+            }
+        } else if self.args.no_receipt {
+            send.await?;
+        } else {
+            self.receipts.push_back(send.pending_receipt().await?);
+            if self.receipts.len() > PIPELINED
+                && let Some(oldest) = self.receipts.pop_front()
+            {
+                oldest.wait().await?;
+            }
+        }
+        if let Some(progress) = &self.progress {
+            progress.inc(1);
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Failure> {
+        if let Some((transaction, _)) = self.transaction.take() {
+            match self.args.no_receipt {
+                true => transaction.commit().await?,
+                false => transaction.commit_receipt().await?,
+            }
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<(), Failure> {
+        self.commit().await?;
+        for receipt in self.receipts.drain(..) {
+            receipt.wait().await?;
+        }
+        if let Some(progress) = &self.progress {
+            progress.finish();
+        }
+        self.client.disconnect().await?;
+        Ok(())
+    }
+}
+
+/// Fills in %i, %u, %t and %%.
+fn fill(template: &[u8], number: u64) -> Vec<u8> {
+    let mut out = Vec::with_capacity(template.len() + 16);
+    let mut rest = template.iter();
+    while let Some(&octet) = rest.next() {
+        if octet != b'%' {
+            out.push(octet);
+            continue;
+        }
+        let word = match rest.next() {
+            Some(b'i') => number.to_string(),
+            Some(b'u') => uuid::Uuid::new_v4().to_string(),
+            Some(b't') => {
+                let now = SystemTime::now().duration_since(UNIX_EPOCH);
+                now.unwrap_or_default().as_millis().to_string()
+            }
+            Some(b'%') => "%".into(),
+            Some(&other) => {
+                out.extend_from_slice(&[b'%', other]);
+                continue;
+            }
+            None => "%".into(),
+        };
+        out.extend_from_slice(word.as_bytes());
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_filled_in() {
+        let text = |template: &str| String::from_utf8(fill(template.as_bytes(), 7)).unwrap();
+        assert_eq!(text("a %i%% %x %"), "a 7% %x %");
+        assert_ne!(text("%u"), text("%u"));
+        assert!(
+            text("%t")
+                .parse::<u64>()
+                .is_ok_and(|at| at > 1_600_000_000_000)
+        );
+    }
 }

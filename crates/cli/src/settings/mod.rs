@@ -1,8 +1,8 @@
 //! The configuration in effect: options before environment before file before defaults.
 
 mod file;
-mod limits;
-mod units;
+pub(crate) mod limits;
+pub(crate) mod units;
 
 use std::{env, fmt, net::SocketAddr};
 

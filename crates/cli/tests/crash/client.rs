@@ -78,6 +78,10 @@ impl Client {
     pub(crate) fn look(&mut self) -> io::Result<Option<Frame>> {
         loop {
             if let Some(frame) = self.parse() {
+                // Of a broker with little memory and a slow disk, which says so and closes.
+                if frame.header("x-error-code") == "memory-full" {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
                 if frame.command == "ERROR" {
                     return Err(io::Error::other(format!("{frame:?}")));
                 }

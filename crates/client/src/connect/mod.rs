@@ -17,7 +17,8 @@ use crate::{
     log,
     options::{Server, Source},
     runtime::{self, Instant},
-    shared::{Core, Handle, Settings, Shared},
+    shared::{Handle, Settings, Shared},
+    state::Core,
     transport::Transport,
 };
 

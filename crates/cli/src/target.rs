@@ -1,0 +1,250 @@
+//! Connecting as the options and the context say.
+
+use std::{
+    fs::File,
+    io::{BufRead as _, BufReader, stdin},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use rustls::{
+    ClientConfig, DigitallySignedStruct, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
+use stompbox::{Client, ConnectOptions, HeartBeat, InFlight, Reconnect, TlsOptions, Versions};
+
+use crate::{
+    args::{Connect, Secret},
+    contexts::{Context, Contexts},
+    exit::Failure,
+    settings::units::Unit,
+};
+
+const DEFAULT: &str = "stomp://127.0.0.1:61613";
+
+/// Where to connect, and as whom.
+#[derive(Clone, Default)]
+pub(crate) struct Target {
+    /// The servers' URLs.
+    pub(crate) servers: Vec<String>,
+    pub(crate) user: Option<String>,
+    pub(crate) passcode: Option<Secret>,
+    pub(crate) context: Context,
+}
+
+impl Target {
+    /// What the options say, then the context.
+    pub(crate) fn of(args: &Connect) -> Result<Self, Failure> {
+        let context = match &args.context {
+            Some(name) => Contexts::load()?.get(name)?.clone(),
+            // A server that is named is meant, not one that was selected some day.
+            None if !args.server.is_empty() => Context::default(),
+            None => {
+                let contexts = Contexts::load().unwrap_or_default();
+                match &contexts.selected {
+                    Some(name) => contexts.get(name)?.clone(),
+                    None => Context::default(),
+                }
+            }
+        };
+        let servers = match (&args.server[..], &context.server[..]) {
+            ([], []) => vec![DEFAULT.to_owned()],
+            ([], servers) | (servers, _) => servers.iter().map(|it| with_scheme(it)).collect(),
+        };
+        let file = |file: &Option<_>| file.clone();
+        let secret = [
+            file(&args.passcode_file),
+            file(&args.token_file),
+            file(&context.passcode_file),
+            file(&context.token_file),
+        ];
+        let passcode = match (&args.passcode, secret.into_iter().flatten().next()) {
+            (Some(passcode), _) => Some(passcode.clone()),
+            (None, Some(path)) => Some(first_line(&path)?),
+            (None, None) => None,
+        };
+        Ok(Self {
+            servers,
+            user: args.user.clone().or_else(|| context.user.clone()),
+            passcode,
+            context,
+        })
+    }
+
+    /// The options of a connection.
+    pub(crate) fn options(&self, args: &Connect) -> Result<ConnectOptions, Failure> {
+        let mut options = ConnectOptions::failover(self.servers.clone())
+            .connect_timeout(args.timeout)
+            .receipt_timeout(args.timeout.max(Duration::from_secs(1)))
+            .heart_beat(heart_beat(&args.heart_beat)?);
+        if let Some(user) = &self.user {
+            options = options.login(user);
+        }
+        if let Some(passcode) = &self.passcode {
+            options = options.passcode(&passcode.0);
+        }
+        if let Some(vhost) = args.vhost.as_ref().or(self.context.vhost.as_ref()) {
+            options = options.host(vhost);
+        }
+        if let Some(id) = args.client_id.as_ref().or(self.context.client_id.as_ref()) {
+            options = options.client_id(id);
+        }
+        for (name, value) in headers("--connect-header", &args.connect_header)? {
+            options = options.header(name, value);
+        }
+        if !args.stomp.is_empty() {
+            options = options.versions(Versions::parse_accept(&args.stomp.join(",")));
+        }
+        for (name, value) in headers("--http-header", &args.http_header)? {
+            options = options.http_header(name, value.trim_start());
+        }
+        if let Some(origin) = &args.origin {
+            options = options.origin(origin);
+        }
+        if let Some(proxy) = &args.proxy {
+            options = options.proxy(proxy);
+        }
+        if args.retry {
+            let policy = Reconnect::default().first_connect(true);
+            options = options.reconnect(policy).in_flight(InFlight::Retry);
+        }
+        Ok(options.tls(self.tls(args)))
+    }
+
+    fn tls(&self, args: &Connect) -> TlsOptions {
+        let mut tls = TlsOptions::new();
+        if let Some(ca) = args.ca.as_ref().or(self.context.ca.as_ref()) {
+            tls = tls.roots_file(ca);
+        }
+        if let (Some(cert), Some(key)) = (&args.cert, &args.key) {
+            tls = tls.identity_files(cert, key);
+        }
+        if let Some(name) = &args.tls_name {
+            tls = tls.server_name(name);
+        }
+        if args.insecure {
+            tls = tls.config(Arc::new(trusting()));
+        }
+        tls
+    }
+}
+
+/// Connects.
+pub(crate) async fn connect(args: &Connect) -> Result<Client, Failure> {
+    Ok(Target::of(args)?.options(args)?.connect().await?)
+}
+
+/// `HOST:PORT` alone is TCP.
+fn with_scheme(server: &str) -> String {
+    if server.contains("://") || server.starts_with("unix:") {
+        server.to_owned()
+    } else {
+        format!("stomp://{server}")
+    }
+}
+
+/// Splits `NAME:VALUE`.
+pub(crate) fn headers<'a>(
+    option: &str,
+    headers: &'a [String],
+) -> Result<Vec<(&'a str, &'a str)>, Failure> {
+    headers
+        .iter()
+        .map(|header| match header.split_once(':') {
+            Some((name, value)) if !name.is_empty() => Ok((name, value)),
+            _ => Err(format!("{option} {header:?} is not NAME:VALUE").into()),
+        })
+        .collect()
+}
+
+fn first_line(path: &Path) -> Result<Secret, Failure> {
+    let wrong = |error| format!("can't read {}: {error}", path.display());
+    let mut line = String::new();
+    match path.to_str() {
+        Some("-") => stdin().lock().read_line(&mut line).map_err(wrong)?,
+        _ => {
+            let file = File::open(path).map_err(wrong)?;
+            BufReader::new(file).read_line(&mut line).map_err(wrong)?
+        }
+    };
+    let secret = line.trim_end_matches(['\n', '\r']);
+    if secret.is_empty() {
+        return Err(format!("{}: its first line is empty", path.display()).into());
+    }
+    Ok(Secret(secret.to_owned()))
+}
+
+fn heart_beat(text: &str) -> Result<HeartBeat, Failure> {
+    let wrong = || format!("--heart-beat {text:?} is not two times, as 10s,10s");
+    let (send, receive) = text.split_once(',').ok_or_else(wrong)?;
+    let read = |text: &str| {
+        let time = Unit::Time.parse(text.trim()).map_err(|_| wrong())?;
+        u32::try_from(time).map_err(|_| wrong())
+    };
+    Ok(HeartBeat::new(read(send)?, read(receive)?))
+}
+
+/// TLS with whoever answers.
+pub(crate) fn trusting() -> ClientConfig {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Arc::new(Trusting(Arc::clone(&provider)));
+    let builder =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    // The provider has all that the default versions need.
+    builder
+        .expect("ring speaks TLS 1.2 and 1.3")
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth()
+}
+
+#[derive(Debug)]
+struct Trusting(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Trusting {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(
+            message,
+            cert,
+            dss,
+            &self.0.signature_verification_algorithms,
+        )
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,2 @@
+// Everything that @stomp/stompjs exports.
+export * from "../today/index.js";
