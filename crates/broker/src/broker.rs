@@ -179,6 +179,9 @@ pub struct Broker {
     pub(crate) burying: bool,
 }
 
+/// Commands that wait for a transaction before their client is read no faster than it is stored.
+const MOST_SUSPENDED: usize = 64;
+
 impl Broker {
     /// An empty broker that stores nothing. `run` distinguishes its message ids from those of
     /// others.
@@ -305,17 +308,40 @@ impl Broker {
             Command::Drained(bytes) => self.drained(id, bytes),
             Command::GiveBack(delivery) => self.give_back(id, *delivery),
             command => {
-                if let Some(waiting) = &mut connection.suspended {
-                    // What it sent before is still done; it gets nothing more.
-                    connection.over |= matches!(command, Command::Gone { .. });
-                    self.memory += command.size();
-                    waiting.push_back(command);
+                if connection.suspended.is_some() {
+                    self.suspend(id, command);
                 } else if let Command::Gone { unwritten } = command {
                     self.gone(id, unwritten);
                 } else if !connection.failed {
                     self.request(id, command);
                 }
             }
+        }
+    }
+
+    /// Keeps a command until the connection's transaction is on disk.
+    fn suspend(&mut self, id: ConnectionId, mut command: Command) {
+        let room = self.check_memory(command.size());
+        let Some(connection) = self.connections.get_mut(id) else {
+            return;
+        };
+        let Some(waiting) = &mut connection.suspended else {
+            return;
+        };
+        if matches!(command, Command::Gone { .. }) {
+            // What it sent before is still done; it gets nothing more.
+            connection.over = true;
+        } else if matches!(waiting.back(), Some(Command::Refuse { .. })) {
+            // Nothing is done behind an error.
+            return;
+        } else if let Err(error) = room {
+            let receipt = command.into_receipt();
+            command = Command::Refuse { error, receipt };
+        }
+        self.memory += command.size();
+        waiting.push_back(command);
+        if waiting.len() > MOST_SUSPENDED && !std::mem::replace(&mut connection.paused, true) {
+            self.connections.output(id, Output::Pause);
         }
     }
 

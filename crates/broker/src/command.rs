@@ -118,12 +118,30 @@ pub enum Command {
 
 impl Command {
     /// About how many bytes it takes up in memory while it waits.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Self::Send { message, .. } => message.size(),
             Self::Subscribe(subscribe) => OVERHEAD + size_of(&subscribe.headers),
             Self::Unsubscribe { headers, .. } => OVERHEAD + size_of(headers),
             _ => OVERHEAD,
+        }
+    }
+}
+
+impl Command {
+    /// The receipt asked for.
+    pub(crate) fn into_receipt(self) -> Option<Box<str>> {
+        match self {
+            Self::Subscribe(subscribe) => subscribe.receipt,
+            Self::Send { receipt, .. }
+            | Self::Unsubscribe { receipt, .. }
+            | Self::Acknowledge { receipt, .. }
+            | Self::Begin { receipt, .. }
+            | Self::Commit { receipt, .. }
+            | Self::Abort { receipt, .. }
+            | Self::Refuse { receipt, .. }
+            | Self::Quit { receipt } => receipt,
+            Self::Drained(_) | Self::GiveBack(_) | Self::Gone { .. } => None,
         }
     }
 }

@@ -23,7 +23,10 @@
 
 use std::{borrow::Cow, sync::Arc};
 
-use crate::{BrokerDialect, BrokerError, Identity, Message, pattern::Pattern};
+use crate::{
+    BrokerDialect, BrokerError, Identity, Message, durable_subscription::is_own as is_own_durable,
+    pattern::Pattern,
+};
 
 /// What a name without a known prefix is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -405,8 +408,8 @@ pub(crate) fn cut(name: &str) -> String {
 
 /// The destinations that a name stands for, each spelt in the one way that rules about
 /// destinations are about: `/amq/queue/a` is `/queue/a`, `/exchange/amq.topic/a` is `/topic/a`, and
-/// a comma list is each of its parts. Temporary and reply destinations, and those of the client's own
-/// user, are nobody else's to forbid, and are left out. `multicast`: what a `destination-type` or
+/// a comma list is each of its parts. Temporary and reply destinations, those of the client's own
+/// user, and its durable subscriptions by their full names, are nobody else's to forbid, and are left out. `multicast`: what a `destination-type` or
 /// `subscription-type` header says.
 pub fn canonical_names(
     identity: &Identity,
@@ -429,6 +432,9 @@ pub fn canonical_names(
             .and_then(|it| it.split_once('/'));
         own.iter().any(|prefix| part.starts_with(prefix))
             || of_user.is_some_and(|(user, _)| *user == *identity.login && !user.is_empty())
+            || part
+                .strip_prefix("/dsub/")
+                .is_some_and(|name| identity.proven && is_own_durable(identity, name))
     };
     parts(name, dialect)
         // What can't be decoded is refused by the engine.

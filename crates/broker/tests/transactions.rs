@@ -318,3 +318,49 @@ fn credit_that_a_commit_gives_back_is_used() {
         assert_eq!(w.bodies(a), ["2"]);
     }
 }
+
+#[test]
+fn what_piles_up_behind_a_commit_is_bounded_and_slowed() {
+    let mut w = World::stored(Config {
+        max_memory: 100_000,
+        ..Config::default()
+    });
+    let a = w.client();
+    w.held = true;
+    w.begin(a, "t");
+    for body in ["1", "2"] {
+        let headers = [("persistent", "true"), ("transaction", "t")];
+        w.send(a, "/queue/a", &headers, body);
+    }
+    w.commit(a, "t", Some("c"));
+    let body = "x".repeat(1000);
+    for number in 0..200 {
+        let receipt = number.to_string();
+        w.send(a, "/queue/b", &[("receipt", &receipt)], &body);
+    }
+    assert!(w.broker.memory() <= 101_000, "{}", w.broker.memory());
+    assert!(w.events(a).contains(&Event::Pause));
+    w.flush();
+    // All that had room is done, in order, and then it is told why not more.
+    let mut events = w.events(a);
+    events.retain(|event| *event != Event::Pause);
+    let Some(Event::Error("memory-full", Some(refused))) = events.pop() else {
+        panic!("{events:?}");
+    };
+    let refused: usize = refused.parse().expect("a number");
+    let receipts = (0..refused).map(|number| number.to_string());
+    let expected: Vec<_> = std::iter::once("c".to_owned()).chain(receipts).collect();
+    let got: Vec<_> = events
+        .into_iter()
+        .map(|event| match event {
+            Event::Receipt(id) => id,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(got, expected);
+    assert!((50..100).contains(&refused), "{refused}");
+    w.close(a);
+    let b = w.client();
+    w.subscribe(b, "s", "/queue/b", &[]);
+    assert_eq!(w.take(b).len(), refused);
+}

@@ -124,3 +124,36 @@ async fn what_is_sent_to_a_user_reaches_all_sessions_of_that_user_alone() {
         .for_each(|message| assert!(message.ends_with("own"), "{message}"));
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_durable_subscription_is_read_and_ended_by_its_owner_alone() {
+    let server = start().await;
+    let name = "durable-subscription-name:news";
+    let mut client = ann(&server).await;
+    let subscribe = format!("SUBSCRIBE\nid:1\ndestination:/topic/open.a\n{name}");
+    client.done(&subscribe, "").await;
+    client.done("UNSUBSCRIBE\nid:1", "").await;
+    client.done("SEND\ndestination:/topic/open.a", "kept").await;
+    // The same client-id, and all that it may be called.
+    for (headers, destination) in [
+        ("", "/dsub/ann.news"),
+        ("client-id:ann\n", "/dsub/ann.news"),
+        ("client-id:ann\n", "/dsub/news"),
+    ] {
+        let login = format!("login:bob\npasscode:b\n{headers}");
+        let mut bob = server.client_as("1.2", &login).await;
+        bob.send(&format!("SUBSCRIBE\nid:1\ndestination:{destination}\n\n\0"))
+            .await;
+        bob.error("access-denied").await;
+        let mut bob = server.client_as("1.2", &login).await;
+        bob.done(&format!("UNSUBSCRIBE\nid:1\n{name}"), "").await;
+        bob.done(&subscribe, "").await;
+        bob.done(&format!("UNSUBSCRIBE\nid:1\n{name}"), "").await;
+    }
+    // Nobody's rules say that she may.
+    client
+        .send("SUBSCRIBE\nid:2\ndestination:/dsub/ann.news\n\n\0")
+        .await;
+    client.message("kept").await;
+    server.stop().await;
+}

@@ -2,8 +2,12 @@
 
 mod common;
 
-use common::{Raw, TestServer, body, header};
+use common::{LIMIT, Raw, TestServer, body, header};
 use stompbox_server::Config;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    time::timeout,
+};
 
 /// Sends that many messages with bodies of 10,000 bytes that begin with their number.
 async fn produce(client: &mut Raw, destination: &str, count: usize, last: bool) {
@@ -39,14 +43,17 @@ async fn a_topic_subscriber_that_stops_reading_is_let_go_and_delays_nobody() {
         .await;
     let mut producer = server.client("1.2").await;
     let count = 5_000;
-    let sender = tokio::spawn(async move {
-        produce(&mut producer, "/topic/a", count, true).await;
-        assert_eq!(header(&producer.frame().await, "receipt-id"), Some("last"));
-    });
-    for wanted in 0..count {
-        assert_eq!(number(&quick.frame().await), wanted);
+    let filler = "x".repeat(10_000);
+    for first in (0..count).step_by(50) {
+        // However busy the machine is, the quick one is never behind by more than this.
+        for number in first..first + 50 {
+            let frame = format!("SEND\ndestination:/topic/a\n\n{number} {filler}\0");
+            producer.send(&frame).await;
+        }
+        for wanted in first..first + 50 {
+            assert_eq!(number(&quick.frame().await), wanted);
+        }
     }
-    sender.await.unwrap();
     // It gets what was on its way, in order, and then is told why it ends.
     let mut next = 0;
     loop {
@@ -164,6 +171,96 @@ async fn producers_wait_while_memory_is_short_and_nothing_is_lost() {
     for producer in producers {
         let receipt = producer.await.unwrap();
         assert_eq!(header(&receipt, "receipt-id"), Some("last"), "{receipt}");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn who_sends_while_memory_is_short_may_subscribe_behind_that() {
+    let mut config = Config::default();
+    config.broker.max_memory = 2 << 20;
+    let server = TestServer::with(config).await;
+    let mut producer = server.client("1.2").await;
+    let count = 1_000;
+    let task = tokio::spawn(async move {
+        // Five times what memory there is.
+        produce(&mut producer, "/queue/a", count, true).await;
+        producer.frame().await
+    });
+    // These are connected, and have sent something, before anybody consumes.
+    let mut others = Vec::new();
+    for number in 0..3 {
+        let mut other = server.client("1.2").await;
+        let mut frames = "SEND\ndestination:/queue/b\n\nbefore\0".repeat(20);
+        frames += match number {
+            0 => "SUBSCRIBE\nid:9\ndestination:/queue/none\n\n\0",
+            1 => "BEGIN\ntransaction:t\n\n\0",
+            _ => "",
+        };
+        other.send(&frames).await;
+        others.push(other);
+    }
+    let mut consumer = server.client("1.2").await;
+    let (mut next, mut step) = (0, 0);
+    // One that never sent anything takes the first, so that it is known that memory is short.
+    consumer
+        .send(
+            "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\nprefetch-count:1\n\n\0",
+        )
+        .await;
+    while next < count {
+        let frame = consumer.frame().await;
+        assert_eq!(number(&frame), next);
+        next += 1;
+        let ack = header(&frame, "ack").unwrap();
+        let mut frames = format!("ACK\nid:{ack}\n\n\0");
+        if next % 250 == 0 && step < 3 {
+            // Another takes over: its SUBSCRIBE is behind what it sends.
+            frames += "UNSUBSCRIBE\nid:1\nreceipt:over\n\n\0";
+            consumer.send(&frames).await;
+            while header(&consumer.frame().await, "receipt-id") != Some("over") {}
+            consumer = others.pop().unwrap();
+            frames = "SEND\ndestination:/queue/c\n\nx\0".repeat(10);
+            frames += "SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client-individual\nprefetch-count:1\n\n\0";
+            step += 1;
+        }
+        consumer.send(&frames).await;
+    }
+    let receipt = task.await.unwrap();
+    assert_eq!(header(&receipt, "receipt-id"), Some("last"), "{receipt}");
+    server.stop().await;
+}
+
+/// Nobody else is there to make room, and what would is too far behind.
+#[tokio::test]
+async fn who_waits_for_itself_is_told_that_memory_is_full() {
+    let mut config = Config::default();
+    config.broker.max_memory = 400_000;
+    let server = TestServer::with(config).await;
+    let mut client = server.client("1.2").await;
+    let (frames, subscribe) = (
+        format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(10_000)).repeat(100),
+        "SUBSCRIBE\nid:1\ndestination:/queue/a\n\n\0",
+    );
+    // The server may close before it has read all.
+    let (mut read, mut write) = client.stream.into_split();
+    let sender = tokio::spawn(async move {
+        let _ = write.write_all(frames.as_bytes()).await;
+        let _ = write.write_all(subscribe.as_bytes()).await;
+        write
+    });
+    let mut answer = Vec::new();
+    let ends = read.read_to_end(&mut answer);
+    timeout(LIMIT, ends).await.expect("an end").unwrap_or(0);
+    let answer = String::from_utf8_lossy(&answer);
+    assert!(answer.starts_with("ERROR\n"), "{answer}");
+    assert_eq!(header(&answer, "x-error-code"), Some("memory-full"));
+    sender.abort();
+    // What it had sent before is there for others.
+    client = server.client("1.2").await;
+    client.send(subscribe).await;
+    for _ in 0..30 {
+        assert!(client.frame().await.starts_with("MESSAGE\n"));
     }
     server.stop().await;
 }

@@ -87,6 +87,14 @@ const BRIEF: Duration = Duration::from_millis(1);
 /// How long a producer waits before it looks again whether there is memory.
 const PRESSED: Duration = Duration::from_millis(10);
 
+/// Bytes of a producer's messages that are read ahead while memory is short. What is behind them may
+/// be what gives memory back.
+const AHEAD: usize = 64 << 10;
+
+/// How long they wait. Then they are tried, so that no client waits for itself for ever: behind
+/// more than that it may have a `SUBSCRIBE`.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// How many reads a connection may do before others get their turn.
 const TURN: usize = 8;
 
@@ -164,6 +172,9 @@ struct Connection<S> {
     write_by: Option<Duration>,
     sends: bool,
     subscribes: bool,
+    /// Bytes of commands that wait for memory, and since when.
+    ahead: usize,
+    waiting_since: Option<Duration>,
     /// The session has ended by itself: this goes out last, when the broker has said goodbye.
     last_words: Option<(Vec<u8>, CloseCode, String)>,
     quitting: bool,
@@ -215,6 +226,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         write_by: None,
         sends: false,
         subscribes: false,
+        ahead: 0,
+        waiting_since: None,
         last_words: None,
         quitting: false,
         end: None,
@@ -301,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.sends && self.shared.hub.is_pressed() {
             // A client that also consumes must be heard, or it could never give memory back.
             self.pause = Some(self.now() + PRESSED);
-            if !self.subscribes {
+            if !self.subscribes && self.ahead >= AHEAD {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -332,9 +345,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.commands
                 .push(Command::Drained(mem::take(&mut self.drained)));
         }
+        if self.sends && !self.subscribes {
+            if self.shared.hub.is_pressed() && self.waits_for_memory() {
+                return;
+            }
+            self.ahead = 0;
+            self.waiting_since = None;
+        }
         if let Some(id) = self.id {
             self.shared.hub.submit(id, &mut self.commands);
         }
+    }
+
+    /// While memory is short, messages of a client that does not consume stay here. Whatever else it
+    /// sends goes on, and takes with it what was before: it may make the client a consumer, or end
+    /// what it holds.
+    fn waits_for_memory(&mut self) -> bool {
+        let now = self.now();
+        let only_sends = |command: &Command| matches!(command, Command::Send { .. });
+        if self.end.is_some()
+            || self.commands.is_empty()
+            || !self.commands.iter().all(only_sends)
+            || self
+                .waiting_since
+                .get_or_insert(now)
+                .saturating_add(PATIENCE)
+                <= now
+        {
+            return false;
+        }
+        self.ahead = self.commands.iter().map(Command::size).sum();
+        self.pause.get_or_insert(now + PRESSED);
+        true
     }
 
     /// The session has queued an `ERROR`: it comes after everything that the client is owed.
