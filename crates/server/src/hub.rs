@@ -83,6 +83,10 @@ impl Outbox {
     }
 }
 
+/// Commands of so many reads may wait for a broker that is busy. Who comes with more waits there: what
+/// is left is not counted in the memory that messages may take up.
+const MOST_LETTERS: usize = 4;
+
 /// The broker, and the outboxes of all connections.
 pub(crate) struct Hub {
     engine: Mutex<Engine>,
@@ -173,13 +177,20 @@ impl Hub {
         if commands.is_empty() {
             return;
         }
-        if let Some(mut engine) = self.try_engine() {
+        let mut engine = self.try_engine();
+        if engine.is_none() {
+            let mut letters = lock(&self.letters);
+            if letters.len() < MOST_LETTERS {
+                letters.push_back(Letter::Commands(id, mem::take(commands)));
+            } else {
+                drop(letters);
+                engine = Some(lock(&self.engine));
+            }
+        }
+        if let Some(mut engine) = engine {
             self.read_letters(&mut engine);
             engine.broker.run(id, commands.drain(..), self.clock.now());
             self.finish(&mut engine);
-        } else {
-            let letter = Letter::Commands(id, mem::take(commands));
-            lock(&self.letters).push_back(letter);
         }
         self.work();
     }

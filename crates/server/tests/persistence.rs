@@ -188,7 +188,7 @@ async fn a_queue_larger_than_memory_is_all_there() {
         data: Some(directory.path().to_owned()),
         ..Config::default()
     };
-    config.broker.max_memory = 2 << 20;
+    config.broker.max_memory = 4 << 20;
     let server = TestServer::with(config).await;
     let mut client = server.client("1.2").await;
     let filler = "x".repeat(10_000);
