@@ -7,7 +7,7 @@ pub(crate) enum Unit {
     Bytes,
     /// Things.
     Count,
-    /// Milliseconds: 500ms, 10s, 5min. Without a unit, milliseconds.
+    /// Milliseconds: 500ms, 10s, 5min or 5m, 24h. Without a unit, milliseconds.
     Time,
 }
 
@@ -76,6 +76,8 @@ mod tests {
             (Unit::Time, "500", 500),
             (Unit::Time, "10s", 10_000),
             (Unit::Time, "5min", 300_000),
+            (Unit::Time, "5m", 300_000),
+            (Unit::Time, "24h", 86_400_000),
         ] {
             assert_eq!(unit.parse(text), Ok(number), "{text}");
             assert_eq!(unit.parse(&unit.format(number)), Ok(number), "{text}");
@@ -89,7 +91,7 @@ mod tests {
             "-1s",
             "+1s",
             "1.5s",
-            "10 h",
+            "10 d",
             "99999999999999999999",
         ] {
             assert!(Unit::Time.parse(text).is_err(), "{text}");
