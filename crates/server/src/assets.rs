@@ -14,7 +14,7 @@ mod embedded {
 const NO_PAGES: &[u8] = b"<!doctype html><meta charset=utf-8><title>Stompbox</title>\
 <p>Stompbox is running. This build has no pages: build it with <code>cargo xtask run</code>.";
 
-const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; \
+const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; \
 connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; form-action 'self'; \
 frame-ancestors 'none'";
 
