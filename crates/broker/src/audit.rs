@@ -111,7 +111,7 @@ impl Broker {
             let expiring: BTreeSet<_> = messages
                 .iter()
                 .filter(|it| it.expires != 0)
-                .map(|it| (it.expires, it.priority, it.sequence))
+                .map(crate::message::Entry::expiry)
                 .collect();
             same(name, &queue.expiring, &expiring)?;
             let flying = in_flight.remove(&key).unwrap_or_default() + self.prepared_for(key);

@@ -471,10 +471,6 @@ impl Broker {
     }
 
     /// How a connection's names of destinations are to be read.
-    pub(crate) fn dialect(&self, identity: &Identity) -> BrokerDialect {
-        identity.dialect.unwrap_or(self.config.dialect)
-    }
-
     pub(crate) fn reader<'a>(
         &self,
         identity: &'a Identity,
@@ -486,7 +482,7 @@ impl Broker {
             reply_token: &identity.reply_token,
             login: &identity.login,
             bare: self.config.bare_destination,
-            dialect: self.dialect(identity),
+            dialect: identity.reads_as(&self.config),
             multicast,
         }
     }

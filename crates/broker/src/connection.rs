@@ -4,7 +4,7 @@ use std::{
 };
 
 use crate::{
-    BrokerDialect, BrokerError, Command, Message, Output, Time, consumers::SubscriptionKey,
+    BrokerDialect, BrokerError, Command, Config, Message, Output, Time, consumers::SubscriptionKey,
     message::Entry, queue::QueueKey, subscription::Origin,
 };
 
@@ -43,6 +43,13 @@ pub struct Identity {
     pub reply_token: Box<str>,
     /// 1.0 and 1.1: messages are acknowledged by `message-id`.
     pub acks_by_message_id: bool,
+}
+
+impl Identity {
+    /// In which dialect it is read: its own, or that of all.
+    pub fn reads_as(&self, config: &Config) -> BrokerDialect {
+        self.dialect.unwrap_or(config.dialect)
+    }
 }
 
 /// A delivery that is to be acknowledged.

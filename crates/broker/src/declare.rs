@@ -49,17 +49,7 @@ impl Broker {
         declared: Option<&QueueHeaders>,
     ) -> Result<QueueKey, BrokerError> {
         if let Some(queue) = self.queue_names.get(key).copied() {
-            if let Some(declared) = declared
-                && let Some((header, have, said)) = self.queues[queue].options.conflict(declared)
-            {
-                let queue = cut(key);
-                return Err(BrokerError::PreconditionFailed {
-                    queue,
-                    header,
-                    have,
-                    said,
-                });
-            }
+            check_declared(key, &self.queues[queue].options, declared)?;
             return Ok(queue);
         }
         if self.queues.len() >= self.config.max_destinations {
@@ -220,5 +210,22 @@ impl Broker {
             self.topic_names.remove(&topic.key);
             self.log_order.retain(|other| *other != key);
         }
+    }
+}
+
+/// Whether a frame may declare a queue as it does, where the queue is so.
+pub(crate) fn check_declared(
+    key: &str,
+    options: &QueueHeaders,
+    declared: Option<&QueueHeaders>,
+) -> Result<(), BrokerError> {
+    match declared.and_then(|declared| options.conflict(declared)) {
+        None => Ok(()),
+        Some((header, have, said)) => Err(BrokerError::PreconditionFailed {
+            queue: cut(key),
+            header,
+            have,
+            said,
+        }),
     }
 }

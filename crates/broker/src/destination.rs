@@ -245,11 +245,11 @@ impl<'a> Target<'a> {
     /// which part of that it came.
     pub(crate) fn message(&self, message: &Arc<Message>, several: bool) -> Arc<Message> {
         match self {
-            Self::Queue { key, .. } | Self::Topic { key } if several => {
-                // Others know a temporary destination by another name.
-                let header = ("original-destination", &**key);
-                let named = !key.starts_with("/temp-");
-                Arc::new(message.with_header(named.then_some(header)))
+            // Others know a temporary destination by another name.
+            Self::Queue { key, .. } | Self::Topic { key }
+                if several && !key.starts_with("/temp-") =>
+            {
+                Arc::new(message.with_header("original-destination", key))
             }
             _ => Arc::clone(message),
         }
@@ -417,7 +417,7 @@ pub fn canonical_names(
     name: &str,
     multicast: Option<bool>,
 ) -> Vec<String> {
-    let dialect = identity.dialect.unwrap_or(config.dialect);
+    let dialect = identity.reads_as(config);
     let own = [
         "/temp-queue/",
         "/temp-topic/",

@@ -250,9 +250,7 @@ impl Broker {
             stored: RECOVERED,
         };
         if entry.expires != 0 {
-            self.queues[queue]
-                .expiring
-                .insert((entry.expires, entry.priority, entry.sequence));
+            self.queues[queue].expiring.insert(entry.expiry());
             self.expiring.insert(queue);
         }
         self.queues[queue].messages.insert(entry);

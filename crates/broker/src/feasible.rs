@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     Broker, BrokerError, ConnectionId,
     connection::{Step, Transaction},
+    declare::check_declared,
     destination::{Purpose, Target, cut},
     dialect::queue::{Overflow, QueueHeaders},
 };
@@ -99,15 +100,7 @@ impl Broker {
         declared: Option<&QueueHeaders>,
         bytes: u64,
     ) -> Result<(), BrokerError> {
-        if let Some((header, have, said)) = declared.and_then(|it| load.options.conflict(it)) {
-            let queue = cut(key);
-            return Err(BrokerError::PreconditionFailed {
-                queue,
-                header,
-                have,
-                said,
-            });
-        }
+        check_declared(key, &load.options, declared)?;
         if std::mem::take(&mut load.first_is_free) {
             return Ok(());
         }

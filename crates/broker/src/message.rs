@@ -194,8 +194,8 @@ impl Message {
     }
 
     /// A copy with a header more, which asks of the broker all that this one does.
-    pub(crate) fn with_header(&self, header: Option<(&str, &str)>) -> Self {
-        let mut message = self.with(None, header.as_slice());
+    pub(crate) fn with_header(&self, name: &str, value: &str) -> Self {
+        let mut message = self.with(None, &[(name, value)]);
         message.extras.clone_from(&self.extras);
         message
     }
@@ -477,4 +477,11 @@ pub(crate) struct Entry {
     pub(crate) expires: Time,
     /// Where its `Put` is among the store's operations; 0: it has none.
     pub(crate) stored: u64,
+}
+
+impl Entry {
+    /// Its place among those of its queue that expire.
+    pub(crate) fn expiry(&self) -> (Time, u8, u64) {
+        (self.expires, self.priority, self.sequence)
+    }
 }

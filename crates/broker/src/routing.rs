@@ -55,6 +55,17 @@ impl Broker {
             receipt: key,
         };
         let result = self.publish(sender, message);
+        self.answer_stored(id, key, result, receipt);
+    }
+
+    /// Answers what may wait for the store, by the receipt of that key.
+    pub(crate) fn answer_stored(
+        &mut self,
+        id: ConnectionId,
+        key: Option<ReceiptKey>,
+        result: Result<(), BrokerError>,
+        receipt: Option<Box<str>>,
+    ) {
         match (key, result) {
             (None, result) => self.answer(id, result, receipt),
             (Some(key), Ok(())) => self.await_receipt(id, key),
@@ -363,8 +374,7 @@ impl Broker {
             self.journal.hurry();
         }
         if entry.expires != 0 {
-            let place = (entry.expires, entry.priority, entry.sequence);
-            self.queues[key].expiring.insert(place);
+            self.queues[key].expiring.insert(entry.expiry());
             self.expiring.insert(key);
         }
         self.hold(&entry);
@@ -381,8 +391,7 @@ impl Broker {
     pub(crate) fn left_queue(&mut self, key: QueueKey, entry: &Entry) {
         self.release(entry);
         if entry.expires != 0 {
-            let place = (entry.expires, entry.priority, entry.sequence);
-            self.queues[key].expiring.remove(&place);
+            self.queues[key].expiring.remove(&entry.expiry());
         }
         if self.queues[key].messages.is_empty() {
             self.idle_queues.insert(key);

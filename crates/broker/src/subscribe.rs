@@ -57,7 +57,7 @@ impl Broker {
             .headers
             .iter()
             .any(|(name, value)| &**name == "durable" && &**value == "false");
-        let headers = SubscribeHeaders::read(headers, self.dialect(&identity))?;
+        let headers = SubscribeHeaders::read(headers, identity.reads_as(&self.config))?;
         let selector = match &headers.selector {
             Some(text) => {
                 self.selectors
@@ -389,9 +389,13 @@ impl Broker {
             self.forget_subscription(key);
         }
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
-        let headers = SubscribeHeaders::read(headers, self.dialect(&identity))?;
-        if let Some(named) = durable_key(&headers, subscription, &identity, self.dialect(&identity))
-        {
+        let headers = SubscribeHeaders::read(headers, identity.reads_as(&self.config))?;
+        if let Some(named) = durable_key(
+            &headers,
+            subscription,
+            &identity,
+            identity.reads_as(&self.config),
+        ) {
             return self.remove_durable(&own.unwrap_or(named));
         }
         Ok(false)

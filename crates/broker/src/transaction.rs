@@ -89,14 +89,7 @@ impl Broker {
         let waits = receipt.is_some() && self.journal.is_enabled();
         let key = waits.then(|| self.journal.receipt(id, receipt.clone(), false));
         let result = self.apply(id, transaction, key);
-        match (key, result) {
-            (None, result) => self.answer(id, result, receipt),
-            (Some(key), Ok(())) => self.await_receipt(id, key),
-            (Some(key), Err(error)) => {
-                self.journal.drop_receipt(key);
-                self.answer(id, Err(error), receipt);
-            }
-        }
+        self.answer_stored(id, key, result, receipt);
     }
 
     /// Whether something of a transaction is, or is to be, in the store.

@@ -1,5 +1,7 @@
 //! The built program's configuration: the file, what beats what, users, rules, TLS, and no secrets.
 
+mod common;
+
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -9,6 +11,8 @@ use std::{
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicUsize, Ordering},
 };
+
+use common::{run_with, stompbox, text};
 
 /// A folder that is removed in the end.
 struct Folder(PathBuf);
@@ -40,40 +44,14 @@ impl Drop for Folder {
     }
 }
 
-fn stompbox(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_stompbox"));
-    command
-        .args(args)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("STOMPBOX_") {
-            command.env_remove(name);
-        }
-    }
-    command
-}
-
 /// Exit code, standard output and standard error.
 fn run(command: &mut Command) -> (Option<i32>, String, String) {
-    let output = command.output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (out, errors) = (text(output.stdout), text(output.stderr));
-    (output.status.code(), out, errors)
+    text(&command.output().unwrap())
 }
 
 /// Runs `passwd` with that on standard input.
 fn passwd(args: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut command = stompbox(&[&["passwd"], args].concat());
-    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(input.as_bytes()).unwrap();
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-    let (out, errors) = (text(output.stdout), text(output.stderr));
-    (output.status.code(), out, errors)
+    run_with(&[&["passwd"], args].concat(), input)
 }
 
 struct Serve {

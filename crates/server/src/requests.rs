@@ -146,8 +146,7 @@ impl Client<'_> {
     /// RabbitMQ takes no `message-id` of a producer's; to others it is one of many headers that
     /// the server writes itself.
     fn refuse_message_id(&self, frame: &FrameRef<'_>) -> Result<(), Refusal> {
-        let dialect = self.identity.dialect.unwrap_or(self.broker.dialect);
-        if dialect != BrokerDialect::Rabbitmq {
+        if self.identity.reads_as(self.broker) != BrokerDialect::Rabbitmq {
             return Ok(());
         }
         match frame.header("message-id") {

@@ -89,6 +89,9 @@ pub(crate) struct Connect {
     pub(crate) retry: bool,
 }
 
+/// How messages may be acknowledged; the last is short for the one before.
+pub(crate) const ACK_MODES: [&str; 4] = ["auto", "client", "client-individual", "individual"];
+
 /// A time, as 500ms, 10s or 5min.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     // A number alone counts seconds here, as with all such programs.

@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{
     Connect,
-    connect::{duration, rate, size},
+    connect::{ACK_MODES, duration, rate, size},
 };
 
 /// How messages are printed.
@@ -114,7 +114,7 @@ pub(crate) struct Subscribe {
     /// How messages are acknowledged; other than auto, each is once it is printed, saved or handled.
     /// [default: auto; with --count or --exec client-individual, so that no message is lost that was
     /// not wanted]
-    #[arg(long, value_parser = ["auto", "client", "client-individual", "individual"])]
+    #[arg(long, value_parser = ACK_MODES)]
     pub(crate) ack: Option<String>,
     /// End after that many messages.
     #[arg(short = 'C', short_alias = 'n', long, value_name = "NUMBER")]

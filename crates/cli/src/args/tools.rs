@@ -6,7 +6,7 @@ use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::{
     Connect, Output,
-    connect::{duration, rate, size},
+    connect::{ACK_MODES, duration, rate, size},
 };
 
 /// What `bench` does.
@@ -69,7 +69,7 @@ pub(crate) struct Bench {
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub(crate) window: usize,
     /// How consumers acknowledge.
-    #[arg(long, default_value = "auto", value_parser = ["auto", "client", "client-individual", "individual"])]
+    #[arg(long, default_value = "auto", value_parser = ACK_MODES)]
     pub(crate) ack: String,
     /// Send persistent messages.
     #[arg(long)]

@@ -96,7 +96,7 @@ async fn examine(
     findings.good(&format!(
         "STOMP {} in {:.1} ms, {}",
         client.version(),
-        begun.elapsed().as_secs_f64() * 1e3,
+        ms(begun),
         if software.is_empty() {
             "which does not say what it is"
         } else {
@@ -125,7 +125,6 @@ struct Place {
     host: String,
     port: u16,
     tls: bool,
-    protects: bool,
 }
 
 impl Place {
@@ -147,7 +146,6 @@ impl Place {
             host: host.trim_matches(['[', ']']).to_owned(),
             port,
             tls,
-            protects: tls,
         })
     }
 
@@ -199,7 +197,7 @@ async fn way(place: &Place, args: &Connect, findings: &mut Findings) -> Result<(
     };
     findings.good(&format!("TCP in {:.1} ms", ms(begun)))?;
     if !place.tls {
-        if !place.protects && !place.is_local() {
+        if !place.is_local() {
             findings.bad(
                 "everybody on the way can read the passcode and the messages",
                 "use stomp+tls:// or wss://",

@@ -65,6 +65,21 @@ impl Connector {
             source,
         };
         let name = self.options.tls.name(host).map_err(failed)?;
+        self.secure_as(io, name, address).await
+    }
+
+    /// TLS with whoever has that name.
+    #[cfg(feature = "tls")]
+    pub(super) async fn secure_as(
+        &self,
+        io: Box<dyn Io>,
+        name: rustls::pki_types::ServerName<'static>,
+        address: &str,
+    ) -> Result<Box<dyn Io>, ConnectError> {
+        let failed = |source| ConnectError::Tls {
+            address: address.to_owned(),
+            source,
+        };
         let config = self
             .tls
             .clone()

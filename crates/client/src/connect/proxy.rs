@@ -142,19 +142,12 @@ impl Connector {
         proxy: &Proxy,
     ) -> Result<Box<dyn Io>, ConnectError> {
         let address = format!("{}:{}", proxy.host, proxy.port);
-        let failed = |source| ConnectError::Tls {
-            address: address.clone(),
-            source,
-        };
         let name = rustls::pki_types::ServerName::try_from(proxy.host.clone());
-        let name = name.map_err(|error| failed(error.into()))?;
-        let config = self
-            .tls
-            .clone()
-            .ok_or_else(|| failed("no options".into()))?;
-        let connect = tokio_rustls::TlsConnector::from(config).connect(name, io);
-        let stream = connect.await.map_err(|error| failed(error.into()))?;
-        Ok(Box::new(stream))
+        let name = name.map_err(|error| ConnectError::Tls {
+            address: address.clone(),
+            source: error.into(),
+        })?;
+        self.secure_as(io, name, &address).await
     }
 
     #[cfg(not(feature = "tls"))]

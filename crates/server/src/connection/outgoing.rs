@@ -42,13 +42,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         if delivery.subscriber.is_closed() {
                             self.commands.push(Command::GiveBack(Box::new(delivery)));
                         } else {
-                            let encoder = Encoder {
-                                dialect: self.session.dialect(),
-                                run: &self.shared.run,
-                                websocket: self.is_websocket,
-                                binary: self.is_binary,
-                            };
-                            encoder.message(&mut self.out, &mut scratch.head, &delivery);
+                            let head = &mut scratch.head;
+                            self.encode(|encoder, out| encoder.message(out, head, &delivery));
                         }
                     }
                     output => self.encode_other(output),
@@ -68,10 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Output::Deliver(_) => {}
             Output::Receipt(receipt) => self.encode_receipt(&receipt),
             Output::BrowserEnd(subscriber) => {
-                let encoder = self.encoder();
-                let mut frame = Vec::new();
-                encoder.browser_end(&mut frame, &subscriber);
-                self.out.extend_from_slice(&frame);
+                self.encode(|encoder, out| encoder.browser_end(out, &subscriber));
             }
             Output::Pause => self.pause = Some(self.now() + BRIEF),
             Output::Bye(receipt) => {
@@ -121,21 +113,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn encoder(&self) -> Encoder<'_> {
-        Encoder {
+    /// Has something written to the end of what goes out.
+    #[inline]
+    fn encode(&mut self, write: impl FnOnce(&Encoder<'_>, &mut Vec<u8>)) {
+        let encoder = Encoder {
             dialect: self.session.dialect(),
             run: &self.shared.run,
             websocket: self.is_websocket,
             binary: self.is_binary,
-        }
+        };
+        write(&encoder, &mut self.out);
     }
 
     pub(super) fn put_frame(&mut self, frame: &[u8]) {
-        if self.is_websocket {
-            crate::websocket::put_message(&mut self.out, frame, self.is_binary);
-        } else {
-            self.out.extend_from_slice(frame);
-        }
+        self.encode(|encoder, out| encoder.frame(out, frame));
     }
 
     /// Writes the session's own frames.

@@ -43,12 +43,7 @@ impl Run {
 
 /// Latencies in nanoseconds, up to a minute, to three digits.
 fn histogram() -> Histogram<u64> {
-    // The bounds are right, so it can't fail.
-    Histogram::new_with_bounds(1, 60_000_000_000, 3).unwrap_or_else(|_| {
-        let mut auto = Histogram::new(3).expect("three digits are allowed");
-        auto.auto(true);
-        auto
-    })
+    Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds and digits are allowed")
 }
 
 /// Runs a benchmark, and prints what it found.
