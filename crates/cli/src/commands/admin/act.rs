@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
-    api::{Api, query},
+    api::{Api, ApiError, query},
     ask::ask,
     model::{Destination, read},
     report,
@@ -88,20 +88,26 @@ pub(crate) async fn replay(args: Replay) -> Result<(), Failure> {
 #[derive(Default)]
 struct Progress {
     done: u64,
+    /// The first of those that stay, and how many there are.
     skipped: Vec<Value>,
+    skipped_count: u64,
 }
 
 impl Act<'_> {
     async fn run(&self, mut api: Api) -> Result<(), Failure> {
         let path = query("/destination", &[("name", Some(self.destination))]);
         let destination: Destination = read(&api.get(&path).await?)?;
+        if self.which.selector.is_some() && destination.kind == "stream" {
+            // It could remove its oldest alone, whatever the selector says.
+            let name = plain(self.destination);
+            return Err(format!("{name} is a stream: --selector is for queues").into());
+        }
         // Those that come meanwhile are not meant: without an end, a busy queue would never be done.
         let most = destination.depth.min(self.which.limit.unwrap_or(u64::MAX));
         if most > 0 {
-            ask(
-                &self.question(&destination, most, api.url()),
-                self.which.yes,
-            )?;
+            let question = self.question(&destination, most, api.url());
+            ask(&question, self.which.yes)?;
+            api.let_go();
         }
         let bar = match most > BATCH && !self.which.quiet && stderr().is_terminal() {
             true => bar(most),
@@ -114,9 +120,12 @@ impl Act<'_> {
         };
         bar.finish_and_clear();
         if let Err(error) = result {
-            let done = messages(progress.done);
-            let from = plain(self.destination);
-            eprintln!("stompbox: {} {done} of {from} before this:", self.done);
+            if progress.done > 0 {
+                let done = messages(progress.done);
+                let from = plain(self.destination);
+                let verb = self.done;
+                eprintln!("stompbox: at least {done} of {from} were {verb} before this");
+            }
             return Err(error);
         }
         self.tell(&progress)
@@ -157,15 +166,21 @@ impl Act<'_> {
             if let Some(to) = self.to {
                 body["to"] = to.into();
             }
-            let answer = api.post(self.path, &body).await?;
-            let done = answer.get(self.done).and_then(Value::as_u64).unwrap_or(0);
-            if let Some(Value::Array(skipped)) = answer.get("skipped") {
-                for one in skipped {
-                    // Those stay in front, and are met again with each batch.
-                    if !progress.skipped.contains(one) {
-                        progress.skipped.push(one.clone());
+            let answer = match api.post(self.path, &body).await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    if let ApiError::Status { said, .. } = &error {
+                        progress.done += number(said, self.done);
                     }
+                    return Err(error.into());
                 }
+            };
+            let done = number(&answer, self.done);
+            if let Some(Value::Array(skipped)) = answer.get("skipped") {
+                // They are met again with each batch: the last to be told has them all.
+                progress.skipped.clone_from(skipped);
+                let count = number(&answer, "skipped_count");
+                progress.skipped_count = count.max(skipped.len() as u64);
             }
             progress.done += done;
             bar.set_position(progress.done);
@@ -177,7 +192,11 @@ impl Act<'_> {
     }
 
     fn tell(&self, progress: &Progress) -> Result<(), Failure> {
-        let Progress { done, skipped } = progress;
+        let Progress {
+            done,
+            skipped,
+            skipped_count,
+        } = progress;
         let from = plain(self.destination);
         let words = format!(
             "{} {} of {from}{}",
@@ -188,6 +207,7 @@ impl Act<'_> {
         let mut object = json!({ self.done: done });
         if self.path == "/replay" {
             object["skipped"] = skipped.clone().into();
+            object["skipped_count"] = (*skipped_count).into();
         }
         report(self.which.output, &words, &object)?;
         for one in skipped.iter().take(TOLD) {
@@ -200,14 +220,14 @@ impl Act<'_> {
             let (id, why) = (text("message_id"), text("why"));
             eprintln!("stompbox: {} stays: {}", plain(&id), plain(&why));
         }
-        match (done, skipped.len()) {
+        match (done, skipped_count) {
             (0, 0) => Err(Exit::failure(
                 NOTHING,
                 format!("nothing in {from} was {}", self.done),
             )),
             (_, 0) => Ok(()),
             (_, count) => {
-                let text = format!("{} could not be {}", messages(count as u64), self.done);
+                let text = format!("{} could not be {}", messages(*count), self.done);
                 Err(Exit::failure(SERVER_ERROR, text))
             }
         }
@@ -220,4 +240,8 @@ fn bar(most: u64) -> ProgressBar {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,
     }
+}
+
+fn number(object: &Value, name: &str) -> u64 {
+    object.get(name).and_then(Value::as_u64).unwrap_or(0)
 }

@@ -52,6 +52,8 @@ pub(crate) enum ApiError {
         /// In dashes, for programs.
         code: String,
         message: String,
+        /// All that it said.
+        said: Value,
     },
     /// What answers does not do so as an admin listener does.
     Answer { url: String, what: String },
@@ -94,6 +96,7 @@ impl fmt::Display for ApiError {
                 status,
                 code,
                 message,
+                ..
             } => {
                 f.write_str(&super::text::plain(message))?;
                 match *status {
@@ -141,6 +144,12 @@ impl Api {
     /// Where it is, for people.
     pub(crate) fn url(&self) -> &str {
         &self.place.url
+    }
+
+    /// Lets go of the connection, where so much time has passed that the listener may have closed it.
+    /// What is not to be done twice is not tried again on a new one.
+    pub(crate) fn let_go(&mut self) {
+        self.sender = None;
     }
 
     /// Asks for something below `/api/v1`.
@@ -350,6 +359,7 @@ impl Api {
                 status,
                 code: code.unwrap_or_default(),
                 message,
+                said,
             },
             // Some other program's 404 is not the broker's word that there is no such thing.
             _ => self.strange(format!("status {status}")),
@@ -443,6 +453,7 @@ mod tests {
                 status: StatusCode::from_u16(status).unwrap(),
                 code: String::new(),
                 message: String::new(),
+                said: Value::Null,
             }
             .exit_code()
         };

@@ -110,6 +110,7 @@ async fn remove(
         api.url()
     );
     ask(&question, yes)?;
+    api.let_go();
     let path = format!("/durable-subscriptions/{}", segment(&it.key));
     api.delete(&path, None).await?;
     let object = json!({ "deleted": true, "key": it.key, "messages": it.depth });

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Api, query, segment},
-    model::{Connection, listing, read},
+    model::{Connection, connection, listing, read},
     report,
     text::plain,
 };
@@ -16,13 +16,32 @@ use crate::{
 /// Disconnects a connection, or all of a user.
 pub(crate) async fn kick(args: Kick) -> Result<(), Failure> {
     let mut api = Api::of(&args.admin)?;
-    let by = match args.by {
-        Some(by) => by,
-        None => found_out(&mut api, &args.whom).await?,
+    let (id, is_user) = match args.by {
+        Some(KickBy::Id) => (id_of(&mut api, &args.whom).await?, false),
+        Some(KickBy::User) => (None, true),
+        None => (
+            id_of(&mut api, &args.whom).await?,
+            is_connected(&mut api, &args.whom).await?,
+        ),
     };
-    let path = match by {
-        KickBy::Id => format!("/connections/{}", segment(&args.whom)),
-        KickBy::User => query("/connections", &[("user", Some(&args.whom))]),
+    let whom = plain(&args.whom);
+    let path = match (&id, is_user) {
+        // The wrong one is not to be disconnected.
+        (Some(_), true) => {
+            let text = format!("{whom} is a connection and a user: say --by id or --by user");
+            return Err(text.into());
+        }
+        (Some(id), false) => format!("/connections/{}", segment(id)),
+        (None, true) => query("/connections", &[("user", Some(&args.whom))]),
+        (None, false) => {
+            let text = match args.by {
+                Some(_) => format!("there is no connection {whom}"),
+                None => {
+                    format!("there is no connection {whom}, and no user of this name is connected")
+                }
+            };
+            return Err(Exit::failure(NOTHING, text));
+        }
     };
     let reason = args
         .reason
@@ -30,11 +49,10 @@ pub(crate) async fn kick(args: Kick) -> Result<(), Failure> {
         .map(|reason| json!({ "reason": reason }));
     let answer = api.delete(&path, reason.as_ref()).await?;
     let kicked = answer.get("kicked").and_then(Value::as_u64).unwrap_or(0);
-    let whom = plain(&args.whom);
-    let words = match (by, kicked) {
-        (KickBy::Id, _) => format!("kicked connection {whom}"),
-        (KickBy::User, 1) => format!("kicked 1 connection of {whom}"),
-        (KickBy::User, kicked) => format!("kicked {kicked} connections of {whom}"),
+    let words = match (is_user, kicked) {
+        (false, _) => format!("kicked connection {whom}"),
+        (true, 1) => format!("kicked 1 connection of {whom}"),
+        (true, kicked) => format!("kicked {kicked} connections of {whom}"),
     };
     if kicked == 0 {
         let text = format!("there is no connection of {whom}");
@@ -43,31 +61,22 @@ pub(crate) async fn kick(args: Kick) -> Result<(), Failure> {
     report(args.output, &words, &json!({ "kicked": kicked }))
 }
 
-/// Whether it is a connection's ID or a user's login. Both is refused: the wrong one is not to be
-/// disconnected.
-async fn found_out(api: &mut Api, whom: &str) -> Result<KickBy, Failure> {
-    let is_id = match api.get(&format!("/connections/{}", segment(whom))).await {
-        Ok(_) => true,
-        Err(error) if error.is_missing() => false,
-        Err(error) => return Err(error.into()),
-    };
-    let (found, _) = listing(api, "/connections", &[("filter", Some(whom))], usize::MAX).await?;
-    let mut is_user = false;
+/// The whole ID of a connection that is there.
+async fn id_of(api: &mut Api, whom: &str) -> Result<Option<String>, Failure> {
+    match connection(api, whom).await? {
+        Some(object) => Ok(Some(read::<Connection>(&object)?.id)),
+        None => Ok(None),
+    }
+}
+
+/// Whether a user has a connection.
+async fn is_connected(api: &mut Api, user: &str) -> Result<bool, Failure> {
+    let pairs = [("filter", Some(user))];
+    let (found, _) = listing(api, "/connections", &pairs, usize::MAX).await?;
     for one in &found {
-        is_user |= read::<Connection>(one)?.user.as_deref() == Some(whom);
-    }
-    let whom = plain(whom);
-    match (is_id, is_user) {
-        (true, false) => Ok(KickBy::Id),
-        (false, true) => Ok(KickBy::User),
-        (true, true) => {
-            let text = format!("{whom} is a connection and a user: say --by id or --by user");
-            Err(text.into())
-        }
-        (false, false) => {
-            let text =
-                format!("there is no connection {whom}, and no user of this name is connected");
-            Err(Exit::failure(NOTHING, text))
+        if read::<Connection>(one)?.user.as_deref() == Some(user) {
+            return Ok(true);
         }
     }
+    Ok(false)
 }

@@ -9,7 +9,7 @@ use super::{
     api::Api,
     model::{Connection, Destination, PAGE, listing, read},
     table::{Column, Table},
-    text::{age, bytes, count, json, rate},
+    text::{age, at, bytes, count, json, rate},
 };
 use crate::{
     args::{Kind, List, Listing, SortDestinations},
@@ -225,6 +225,6 @@ fn connection(it: &Connection, is_exact: bool) -> [String; 13] {
         number(it.received.messages),
         number(it.sent.messages),
         queued,
-        super::text::at(it.connected_at),
+        it.connected_at.map(at).unwrap_or_default(),
     ]
 }

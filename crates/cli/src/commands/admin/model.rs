@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::api::{Api, query};
+use super::api::{Api, query, segment};
 use crate::exit::{Exit, Failure, SERVER_ERROR};
 
 /// Most items of a page.
@@ -119,8 +119,8 @@ pub(crate) struct Connection {
     pub(crate) tls: bool,
     pub(crate) version: Option<String>,
     pub(crate) agent: Option<String>,
-    /// Milliseconds, from the broker and to it.
-    pub(crate) heart_beat: (u64, u64),
+    /// Milliseconds, from the broker and to it. None, as some more, before the login.
+    pub(crate) heart_beat: Option<(u64, u64)>,
     pub(crate) subscriptions: u64,
     pub(crate) unacknowledged: u64,
     #[serde(rename = "in")]
@@ -130,7 +130,7 @@ pub(crate) struct Connection {
     /// What the client does not read yet.
     pub(crate) queued: Amount,
     /// Milliseconds since 1970.
-    pub(crate) connected_at: u64,
+    pub(crate) connected_at: Option<u64>,
     /// Of `show` only.
     pub(crate) subscriptions_list: Vec<Subscription>,
 }
@@ -238,6 +238,37 @@ pub(crate) fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
         let text = format!("the admin listener's answer is not understood: {error}");
         Exit::failure(SERVER_ERROR, text)
     })
+}
+
+/// What is told apart in a connection's ID: what is before it is the same for all of a broker's run.
+pub(crate) fn short_id(id: &str) -> &str {
+    id.rsplit_once('-').map_or(id, |(_, number)| number)
+}
+
+/// The connection of an ID, or of the number at its end.
+pub(crate) async fn connection(api: &mut Api, id: &str) -> Result<Option<Value>, Failure> {
+    match api.get(&format!("/connections/{}", segment(id))).await {
+        Ok(object) => return Ok(Some(object)),
+        Err(error) if error.is_missing() => {}
+        Err(error) => return Err(error.into()),
+    }
+    if id.is_empty() || !id.bytes().all(|it| it.is_ascii_digit()) {
+        return Ok(None);
+    }
+    let filter = format!("-{id}");
+    let pairs = [("filter", Some(&*filter))];
+    let (found, _) = listing(api, "/connections", &pairs, usize::MAX).await?;
+    for one in found {
+        let it: Connection = read(&one)?;
+        if short_id(&it.id) == id {
+            let whole = api.get(&format!("/connections/{}", segment(&it.id))).await;
+            return match whole {
+                Err(error) if error.is_missing() => Ok(None),
+                whole => Ok(Some(whole?)),
+            };
+        }
+    }
+    Ok(None)
 }
 
 /// Items of a listing, page by page, no more than `most`; and whether there are more.

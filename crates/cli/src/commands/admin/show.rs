@@ -5,8 +5,8 @@ use std::io::{self, Write, stdout};
 use serde_json::Value;
 
 use super::{
-    api::{Api, ApiError, query, segment},
-    model::{Connection, Destination, read},
+    api::{Api, query},
+    model::{Connection, Destination, connection, read},
     table::{Column, Table},
     text::{age, at, bytes, json, plain, rate},
 };
@@ -31,20 +31,18 @@ pub(crate) async fn show(args: Show) -> Result<(), Failure> {
 
 /// IDs of connections have no slash. Names of destinations need none, where the broker takes bare ones.
 async fn find(api: &mut Api, what: &str) -> Result<(Value, bool), Failure> {
-    let missing = |result: Result<Value, ApiError>| match result {
-        Ok(object) => Ok(Some(object)),
-        Err(error) if error.is_missing() => Ok(None),
-        Err(error) => Err(error),
-    };
-    if !what.contains('/') {
-        let path = format!("/connections/{}", segment(what));
-        if let Some(object) = missing(api.get(&path).await)? {
-            return Ok((object, true));
-        }
+    if !what.contains('/')
+        && let Some(object) = connection(api, what).await?
+    {
+        return Ok((object, true));
     }
-    let path = query("/destination", &[("name", Some(what))]);
-    if let Some(object) = missing(api.get(&path).await)? {
-        return Ok((object, false));
+    match api
+        .get(&query("/destination", &[("name", Some(what))]))
+        .await
+    {
+        Ok(object) => return Ok((object, false)),
+        Err(error) if error.is_missing() => {}
+        Err(error) => return Err(error.into()),
     }
     let text = match what.contains('/') {
         true => format!("there is no destination {}", plain(what)),
@@ -89,16 +87,15 @@ pub(crate) fn print_destination(out: &mut dyn Write, it: &Destination) -> io::Re
     );
     line(out, "rates", &rates)?;
     let totals = format!(
-        "in {}, out {}, acknowledged {}, redelivered {}, dead-lettered {}, expired {}, dropped {}",
-        it.received,
-        it.sent,
-        it.acknowledged,
-        it.redelivered,
-        it.dead_lettered,
-        it.expired,
-        it.dropped
+        "in {}, out {}, acknowledged {}",
+        it.received, it.sent, it.acknowledged
     );
     line(out, "totals", &totals)?;
+    let failures = format!(
+        "redelivered {}, dead-lettered {}, expired {}, dropped {}",
+        it.redelivered, it.dead_lettered, it.expired, it.dropped
+    );
+    line(out, "failures", &failures)?;
     if let Some(dead_letter) = &it.dead_letter {
         line(out, "dead letters to", &short(dead_letter))?;
     }
@@ -148,10 +145,15 @@ pub(crate) fn print_connection(out: &mut dyn Write, it: &Connection) -> io::Resu
     line(out, "transport", &format!("{}{tls}", text(&it.transport)))?;
     line(out, "STOMP", &text(&it.version))?;
     line(out, "agent", &text(&it.agent))?;
-    let (send, receive) = it.heart_beat;
-    let beats = format!("out every {}, in every {}", beat(send), beat(receive));
-    line(out, "heart-beats", &beats)?;
-    line(out, "connected", &at(it.connected_at))?;
+    if let Some((send, receive)) = it.heart_beat {
+        let beats = format!("out every {}, in every {}", beat(send), beat(receive));
+        line(out, "heart-beats", &beats)?;
+    }
+    line(
+        out,
+        "connected",
+        &it.connected_at.map(at).unwrap_or_default(),
+    )?;
     for (name, amount) in [("in", it.received), ("out", it.sent), ("queued", it.queued)] {
         let amount = format!("{} messages, {}", amount.messages, bytes(amount.bytes));
         line(out, name, &amount)?;
@@ -194,7 +196,7 @@ pub(crate) fn print_connection(out: &mut dyn Write, it: &Connection) -> io::Resu
 /// How often, or never.
 fn beat(milliseconds: u64) -> String {
     match milliseconds {
-        0 => "never".into(),
+        0 => "(never)".into(),
         milliseconds => age(milliseconds),
     }
 }

@@ -1,6 +1,9 @@
 //! Words and numbers for people.
 
-use std::{borrow::Cow, time::Duration};
+use std::{
+    borrow::Cow,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr as _;
@@ -126,10 +129,18 @@ pub(crate) fn age(milliseconds: u64) -> String {
 
 /// A time of the broker, milliseconds since 1970, as in RFC 3339.
 pub(crate) fn at(milliseconds: u64) -> String {
+    humantime::format_rfc3339_millis(time(milliseconds)).to_string()
+}
+
+/// The same without milliseconds.
+pub(crate) fn seconds(milliseconds: u64) -> String {
+    humantime::format_rfc3339_seconds(time(milliseconds)).to_string()
+}
+
+fn time(milliseconds: u64) -> SystemTime {
     // Beyond the year 9999 there is no such text, and the broker may say anything.
     const LAST: u64 = 253_402_300_799_999;
-    let since = Duration::from_millis(milliseconds.min(LAST));
-    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
+    UNIX_EPOCH + Duration::from_millis(milliseconds.min(LAST))
 }
 
 /// `1 message`, `2 messages`.
@@ -204,6 +215,7 @@ mod tests {
             ["0ms", "350ms", "12s", "3m 20s", "2h 5m", "3d 4h", "1m"]
         );
         assert_eq!(at(1_700_000_000_123), "2023-11-14T22:13:20.123Z");
+        assert_eq!(seconds(1_700_000_000_123), "2023-11-14T22:13:20Z");
         assert_eq!(at(u64::MAX), "9999-12-31T23:59:59.999Z");
         assert_eq!([messages(1), messages(0)], ["1 message", "0 messages"]);
     }

@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 
 use super::{
     super::{
-        model::Destination,
-        text::{age, bytes, count, rate},
+        model::{Destination, short_id},
+        text::{age, bytes, count, rate, seconds},
     },
     look::Peer,
 };
@@ -147,7 +147,7 @@ pub(crate) fn api_sort(column: usize) -> &'static str {
 
 /// Those of connections.
 pub(crate) static CONNECTIONS: [Column<Peer>; 14] = [
-    text("ID", 6, 0, |it| it.it.id.clone(), by_id),
+    text("ID", 12, 100, |it| short_id(&it.it.id).to_owned(), by_id),
     text("USER", 0, 0, user, |a, b| user(a).cmp(&user(b))),
     text("CLIENT-ID", 16, 120, client, |a, b| {
         client(a).cmp(&client(b))
@@ -157,7 +157,7 @@ pub(crate) static CONNECTIONS: [Column<Peer>; 14] = [
         transport(a).cmp(&transport(b))
     }),
     text("STOMP", 5, 92, version, |a, b| version(a).cmp(&version(b))),
-    text("AGENT", 20, 140, agent, |a, b| agent(a).cmp(&agent(b))),
+    text("AGENT", 20, 144, agent, |a, b| agent(a).cmp(&agent(b))),
     number(
         "SUBS",
         4,
@@ -203,15 +203,8 @@ pub(crate) static CONNECTIONS: [Column<Peer>; 14] = [
     text(
         "SINCE",
         20,
-        160,
-        // Seconds will do.
-        |it| {
-            super::super::text::at(it.it.connected_at)
-                .split('.')
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        },
+        166,
+        |it| it.it.connected_at.map(seconds).unwrap_or_default(),
         |a, b| b.it.connected_at.cmp(&a.it.connected_at),
     ),
 ];
@@ -289,7 +282,7 @@ mod tests {
                 .map(|it| it.width.max(8 * u16::from(it.width == 0)) + 1)
                 .sum()
         }
-        for at in [80, 92, 100, 120, 132, 140, 160] {
+        for at in [80, 92, 100, 120, 132, 144, 166] {
             assert!(width(&DESTINATIONS, at) <= at + 1, "destinations at {at}");
             assert!(width(&CONNECTIONS, at) <= at + 1, "connections at {at}");
         }

@@ -65,6 +65,7 @@ pub(crate) fn draw(frame: &mut Frame, state: &mut State) {
             // What was looked at before is not what is asked for now.
             let detail = detail.filter(|(thing, _)| Some(thing) == state.wanted.detail.as_ref());
             let lines = detail.map_or(&empty, |(_, lines)| lines);
+            let lines = &wrapped(lines, usize::from(area.width.saturating_sub(1)));
             let most = lines
                 .len()
                 .saturating_sub(usize::from(body.height.saturating_sub(1)));
@@ -150,13 +151,29 @@ fn draw_foot(buffer: &mut Buffer, area: Rect, state: &State, styles: &Styles) {
         ),
     };
     let keys = match state.over {
-        Over::Nothing => {
-            "Tab list  <> sort  r reverse  / filter  Enter details  p pause  ? help  q quit"
-        }
+        Over::Nothing => "Tab list  <> sort  / filter  Enter details  p pause  ? help  q quit",
         Over::Help => "any key goes back",
         Over::Detail(_) => "arrows scroll  Esc goes back",
     };
     line(buffer, area, 0, &format!(" {pace}  {keys}"), styles.bar);
+}
+
+/// Lines broken to a width, the rest of each further in.
+fn wrapped(lines: &[String], width: usize) -> Vec<String> {
+    let mut out = Vec::new();
+    for line in lines {
+        let mut row = String::new();
+        for c in line.chars() {
+            row.push(c);
+            // A row needs room for more than what it begins with.
+            if row.width() > width && width > 8 {
+                row.pop();
+                out.push(std::mem::replace(&mut row, format!("    {c}")));
+            }
+        }
+        out.push(row);
+    }
+    out
 }
 
 fn draw_text(

@@ -23,7 +23,7 @@ fn shot() -> Shot {
             "by_version": { "1.2": 2 },
         },
         "destinations": { "queues": 30, "topics": 1, "durable_subscriptions": 0, "streams": 0 },
-        "messages": { "in": 1000, "out": 999, "stored": 12_345, "bytes": 2048, "unacknowledged": 7 },
+        "messages": { "in": 1000, "out": 999, "stored": 12_345, "bytes": 2048, "dead_lettered": 3, "unacknowledged": 7 },
         "memory": { "used": 1024, "limit": 4096, "pressed": false },
         "store": null,
         "something": "new",
@@ -105,9 +105,9 @@ fn eighty_by_twenty_four_has_room_for_all_of_it() {
     assert!(has_color);
     let expected = " stompbox 0.1.0  up 2h 5m  http://127.0.0.1:61680
  in 12.3k/s (0 B/s)  out 0/s (1.0 MiB/s)  acknowledged 0/s
- connections 2: tcp 1, ws 1; STOMP 1.2 2  refused logins 0
+ connections 2: 1 tcp, 1 ws; 2 STOMP 1.2
  queues 30  topics 1  streams 0  durable 0  messages 12.3k (2.0 KiB)  unacked 7
- memory 1.0 KiB of 4.0 KiB  store none  dead 0  redelivered 0  expired 0  dropp\u{2026}
+ memory 1.0 KiB of 4.0 KiB  store none  dead 3
 \u{25b6}Destinations 30+  by DEPTH
  NAME                       DEPTH UNACKED  CONS   OLDEST    IN/S   OUT/S   ACK/S
  /queue/\\u{1b}[31mred          30       0     0                0       0       0
@@ -261,11 +261,14 @@ fn details_help_and_pause() {
     state.take(Ok(with_detail.clone()));
     let (lines, _) = drawn(&mut state, 80, 24);
     assert!(lines.join("\n").contains("looking"), "{lines:#?}");
-    with_detail.detail = Some((thing, (0..50).map(|n| format!("line {n}")).collect()));
+    let mut lines: Vec<_> = (0..50).map(|n| format!("line {n}")).collect();
+    // A long one goes on below.
+    lines.push("0123456789".repeat(9));
+    with_detail.detail = Some((thing, lines));
     state.take(Ok(with_detail));
     press(&mut state, &[KeyCode::PageDown; 99]);
     let (lines, _) = drawn(&mut state, 80, 24);
-    assert!(lines[22].contains("line 49"), "{lines:#?}");
+    assert_eq!([&*lines[20], &lines[22]], [" line 49", "     90123456789"]);
     press(&mut state, &[KeyCode::Esc, KeyCode::Char('p')]);
     assert!(state.wanted.detail.is_none() && state.wanted.is_paused);
     assert!(drawn(&mut state, 80, 24).0[23].contains("PAUSED"));

@@ -39,11 +39,11 @@ pub(crate) fn overview(shot: &Shot, url: &str) -> [String; 5] {
         per(rates.map(|it| it.acknowledged)),
     );
     let peers = format!(
-        "connections {}{}{}  refused logins {}",
+        "connections {}{}{}{}",
         count(it.connections.total),
-        parts(": ", &it.connections.by_transport),
-        parts("; STOMP ", &it.connections.by_version),
-        count(it.logins.refused)
+        parts(": ", "", &it.connections.by_transport),
+        parts("; ", "STOMP ", &it.connections.by_version),
+        some(&[("refused logins", it.logins.refused)]),
     );
     let held = format!(
         "queues {}  topics {}  streams {}  durable {}  messages {} ({})  unacked {}",
@@ -69,20 +69,30 @@ pub(crate) fn overview(shot: &Shot, url: &str) -> [String; 5] {
         Some(store) => bytes(store.bytes),
     };
     let rest = format!(
-        "memory {memory}  store {store}  dead {}  redelivered {}  expired {}  dropped {}",
-        count(messages.dead_lettered),
-        count(messages.redelivered),
-        count(messages.expired),
-        count(messages.dropped),
+        "memory {memory}  store {store}{}",
+        some(&[
+            ("dropped", messages.dropped),
+            ("dead", messages.dead_lettered),
+            ("redelivered", messages.redelivered),
+            ("expired", messages.expired),
+        ]),
     );
     [title, flow, peers, held, rest]
 }
 
-/// `tcp 3, ws 4`.
-fn parts(before: &str, of: &BTreeMap<String, u64>) -> String {
+/// What there is of it: `  dropped 3  dead 4`.
+fn some(of: &[(&str, u64)]) -> String {
+    let parts = of.iter().filter(|(_, number)| *number > 0);
+    parts
+        .map(|(name, number)| format!("  {name} {}", count(*number)))
+        .collect()
+}
+
+/// `3 tcp, 4 ws`.
+fn parts(before: &str, kind: &str, of: &BTreeMap<String, u64>) -> String {
     let parts = of.iter().filter(|(_, number)| **number > 0);
     let parts: Vec<_> = parts
-        .map(|(name, number)| format!("{} {}", plain(name), count(*number)))
+        .map(|(name, number)| format!("{} {kind}{}", count(*number), plain(name)))
         .collect();
     match parts.is_empty() {
         true => String::new(),
