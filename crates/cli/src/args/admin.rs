@@ -301,7 +301,7 @@ To subscribe to a destination of this name: stompbox sub -- ls")]
     /// Remove a durable subscription with the messages that wait for it.
     #[command(after_help = "Examples:
   stompbox sub rm reader
-  stompbox sub rm reader --client-id ann --yes
+  stompbox sub rm reader --owner ann --yes
 
 Nobody may be connected for it. Exit code 6: there is no such.
 To subscribe to a destination of this name: stompbox sub -- rm")]
@@ -309,9 +309,9 @@ To subscribe to a destination of this name: stompbox sub -- rm")]
         /// Its key, as `sub ls` has it, or its name.
         #[arg(value_name = "KEY|NAME")]
         subscription: String,
-        /// Only if it is of this client-id.
-        #[arg(long, value_name = "ID")]
-        client_id: Option<String>,
+        /// Only if it is of this login or client-id.
+        #[arg(long, value_name = "NAME")]
+        owner: Option<String>,
         /// Don't ask.
         #[arg(short, long)]
         yes: bool,

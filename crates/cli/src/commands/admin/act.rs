@@ -2,9 +2,12 @@
 //!
 //! They are done in batches, so that no answer takes long, and it can be seen how far they are.
 
-use std::io::{IsTerminal as _, stderr};
+use std::{
+    fmt,
+    io::{IsTerminal as _, stderr},
+};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
@@ -12,7 +15,7 @@ use super::{
     ask::ask,
     model::{Destination, read},
     report,
-    text::{messages, plain},
+    text::{messages, plain, rate},
 };
 use crate::{
     args::{Move, Purge, Replay, Which},
@@ -236,8 +239,11 @@ impl Act<'_> {
 
 fn bar(most: u64) -> ProgressBar {
     let bar = ProgressBar::new(most);
-    match ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}  {eta}") {
-        Ok(style) => bar.with_style(style),
+    let speed = |state: &ProgressState, out: &mut dyn fmt::Write| {
+        let _ = write!(out, "{}/s", rate(state.per_sec()));
+    };
+    match ProgressStyle::with_template("{bar:40} {pos}/{len}  {speed}  {eta}") {
+        Ok(style) => bar.with_style(style.with_key("speed", speed)),
         Err(_) => bar,
     }
 }

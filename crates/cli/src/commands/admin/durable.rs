@@ -23,11 +23,11 @@ pub(crate) async fn durable(verb: Option<DurableVerb>) -> Result<(), Failure> {
         Some(DurableVerb::Ls { output, admin }) => list(output, &admin).await,
         Some(DurableVerb::Rm {
             subscription,
-            client_id,
+            owner,
             yes,
             output,
             admin,
-        }) => remove(&subscription, client_id.as_deref(), yes, output, &admin).await,
+        }) => remove(&subscription, owner.as_deref(), yes, output, &admin).await,
     }
 }
 
@@ -91,7 +91,7 @@ async fn list(output: Listing, admin: &Admin) -> Result<(), Failure> {
 
 async fn remove(
     what: &str,
-    client_id: Option<&str>,
+    owner: Option<&str>,
     yes: bool,
     output: Report,
     admin: &Admin,
@@ -101,7 +101,7 @@ async fn remove(
     for item in all(&mut api).await? {
         known.push(read::<Durable>(&item)?);
     }
-    let it = chosen(&known, what, client_id)?;
+    let it = chosen(&known, what, owner)?;
     let name = plain(&it.name);
     let question = format!(
         "Remove the durable subscription {name} to {} with {}, at {}?",
@@ -122,9 +122,13 @@ async fn remove(
 fn chosen<'a>(
     known: &'a [Durable],
     what: &str,
-    client_id: Option<&str>,
+    owner: Option<&str>,
 ) -> Result<&'a Durable, Failure> {
-    let is_of = |it: &&Durable| client_id.is_none_or(|id| it.client_id.as_deref() == Some(id));
+    // The broker can't always tell a login from a client-id.
+    let is_of = |it: &&Durable| {
+        let is = |name: &Option<String>| name.as_deref() == owner;
+        owner.is_none() || is(&it.owner) || is(&it.client_id)
+    };
     let by_key = known.iter().filter(is_of).find(|it| it.key == what);
     if let Some(it) = by_key {
         return Ok(it);

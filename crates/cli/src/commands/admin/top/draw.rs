@@ -151,7 +151,7 @@ fn draw_foot(buffer: &mut Buffer, area: Rect, state: &State, styles: &Styles) {
         ),
     };
     let keys = match state.over {
-        Over::Nothing => "Tab list  <> sort  / filter  Enter details  p pause  ? help  q quit",
+        Over::Nothing => "Tab list  <> sort  / filter  Enter more  p pause  ? help  q quit",
         Over::Help => "any key goes back",
         Over::Detail(_) => "arrows scroll  Esc goes back",
     };
