@@ -83,11 +83,24 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #login = "ann"
 #hash = "$argon2id$..."
 #groups = ["traders"]
+# What the user may do on the admin listener: viewer, operator or admin.
+#role = "viewer"
 
 #[[acl]]
 #who = "group:traders"
 #allow = ["read /topic/price.**", "write /queue/orders"]
 #deny = []
+
+#[admin]
+# An address, or "off".
+#listen = "127.0.0.1:61680"
+# With the certificate of the first listener that has one.
+#tls = false
+# Names of the host, beside localhost and IP addresses.
+#hosts = []
+#metrics_login = false
+#metrics_destinations = 100
+#max_connections = 64
 
 [limits]
 "#;

@@ -27,6 +27,11 @@ pub(crate) fn run(args: Serve, matches: &ArgMatches) -> Result<(), Failure> {
 async fn serve(settings: Settings) -> Result<(), Failure> {
     // Before the socket is open: a signal from then on must not be lost.
     let stop = stop_signal()?;
+    let admin = settings.config.admin.as_ref();
+    let scheme = match admin.is_some_and(|admin| admin.tls.is_some()) {
+        true => "https",
+        false => "http",
+    };
     let server = Server::bind(settings.config).await?;
     let mut out = std::io::stdout().lock();
     for address in server.stomp_addrs() {
@@ -44,6 +49,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         writeln!(out, "WebSocket  wss://{address}/stomp")?;
         writeln!(out, "Pages      https://{address}/")?;
         writeln!(out, "Chat       https://{address}/chat/")?;
+    }
+    if let Some(address) = server.admin_addr() {
+        writeln!(out, "Admin      {scheme}://{address}/")?;
     }
     out.flush()?;
     drop(out);
