@@ -230,6 +230,12 @@ fn kick_ends_connections() {
     eventually("nobody", || ids("").is_empty().then_some(()));
     let (code, ..) = broker.admin(&["kick", "ann", "--by", "user"]);
     assert_eq!(code, Some(6));
+    // Those who are gone are not counted, whatever ended them.
+    let overview = &broker.json(&["top", "--once", "-i", "100ms"])["overview"];
+    for by in ["by_transport", "by_version"] {
+        let counts = overview["connections"][by].as_object().unwrap();
+        assert!(counts.values().all(|it| *it == 0), "{overview}");
+    }
 }
 
 #[test]

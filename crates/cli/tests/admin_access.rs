@@ -250,7 +250,7 @@ fn what_is_no_admin_listener_is_told_from_one() {
         (&canned("409", evil, 0), 4, "a\\u{1b}[31mb\\u{9b}"),
         (&canned("200", "{\"items\":[", 0), 4, "no JSON"),
         (&canned("200", "{\"items\":1}", 0), 4, "not understood"),
-        (&canned("200", "{", 99), 2, "can't connect"),
+        (&canned("200", "{", 99), 2, "is lost"),
         (&*silent, 5, "did not answer in 300ms"),
         ("ftp://x", 1, "http://"),
     ] {

@@ -492,7 +492,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells those who watch that the client is gone, and why.
     fn tell_end(&self, id: ConnectionId) {
         let peer = &self.outbox.peer;
-        let version = self.session.version();
+        // As it came in: a session that was refused something knows its version no more.
+        let version = peer.about.get().and_then(|it| it.version);
         self.shared.census.leave(peer.via.transport, version);
         self.shared.hub.tell("disconnected", || {
             let reason = match &self.end {

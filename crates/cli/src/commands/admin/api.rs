@@ -42,8 +42,10 @@ const IN_QUERY: &AsciiSet = &IN_PATH.remove(b'/');
 /// What a call failed with.
 #[derive(Debug)]
 pub(crate) enum ApiError {
-    /// There is nobody, or the connection broke.
-    Connection { url: String, source: Failure },
+    /// There is nobody.
+    Connect { url: String, source: Failure },
+    /// The connection broke.
+    Lost { url: String, source: Failure },
     /// No answer in that time.
     Timeout { url: String, after: Duration },
     /// The listener says no.
@@ -68,7 +70,7 @@ impl ApiError {
     /// The program's exit code.
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Connection { .. } => NO_CONNECTION,
+            Self::Connect { .. } | Self::Lost { .. } => NO_CONNECTION,
             Self::Timeout { .. } => TIMEOUT,
             Self::Answer { .. } => SERVER_ERROR,
             Self::Status { status, .. } => match *status {
@@ -87,7 +89,8 @@ impl ApiError {
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Connection { url, .. } => write!(f, "can't connect to {url}"),
+            Self::Connect { url, .. } => write!(f, "can't connect to {url}"),
+            Self::Lost { url, .. } => write!(f, "the connection to {url} is lost"),
             Self::Timeout { url, after } => {
                 let after = humantime::format_duration(*after);
                 write!(f, "{url} did not answer in {after}")
@@ -118,7 +121,7 @@ impl fmt::Display for ApiError {
 impl Error for ApiError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Connection { source, .. } => Some(&**source),
+            Self::Connect { source, .. } | Self::Lost { source, .. } => Some(&**source),
             _ => None,
         }
     }
@@ -221,7 +224,7 @@ impl Api {
                 Ok(answer)
             }
             // The listener may have closed what was idle. To ask twice does no harm.
-            Err(ApiError::Connection { .. }) if reused && method == Method::GET => {
+            Err(ApiError::Lost { .. }) if reused && method == Method::GET => {
                 let sender = self.in_time(self.connect()).await?;
                 let request = self.request(&method, path, body)?;
                 let (sender, answer) = self.in_time(self.send(sender, request)).await?;
@@ -239,7 +242,10 @@ impl Api {
     ) -> Result<(SendRequest<Full<Bytes>>, Response<Incoming>), ApiError> {
         let wrong = |error: hyper::Error| match error.is_parse() {
             true => self.strange(error.to_string()),
-            false => self.broken(error),
+            false => ApiError::Lost {
+                url: self.place.url.clone(),
+                source: Box::new(error),
+            },
         };
         sender.ready().await.map_err(wrong)?;
         let answer = sender.send_request(request).await.map_err(wrong)?;
@@ -317,7 +323,7 @@ impl Api {
             Err(error) if error.is::<LengthLimitError>() => {
                 Err(self.strange(format!("more than {LONGEST_ANSWER} bytes")))
             }
-            Err(error) => Err(ApiError::Connection {
+            Err(error) => Err(ApiError::Lost {
                 url: self.place.url.clone(),
                 source: error,
             }),
@@ -338,7 +344,7 @@ impl Api {
     }
 
     fn broken(&self, error: impl Error + Send + Sync + 'static) -> ApiError {
-        ApiError::Connection {
+        ApiError::Connect {
             url: self.place.url.clone(),
             source: Box::new(error),
         }
@@ -399,7 +405,7 @@ impl Lines {
                     }
                 }
                 Some(Err(error)) => {
-                    return Err(ApiError::Connection {
+                    return Err(ApiError::Lost {
                         url: self.url.clone(),
                         source: Box::new(io::Error::other(error)),
                     });
