@@ -11,8 +11,9 @@ use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{
-    api::{Api, ApiError, query},
+    api::{Api, query},
     ask::ask,
+    error::ApiError,
     model::{Destination, read},
     report,
     text::{messages, plain, rate},

@@ -4,6 +4,7 @@ mod act;
 mod api;
 mod ask;
 mod durable;
+mod error;
 mod events;
 mod kick;
 mod list;
@@ -21,8 +22,8 @@ use serde_json::Value;
 use crate::{args::Report, exit::Failure};
 
 pub(crate) use act::{move_messages, purge, replay};
-pub(crate) use api::ApiError;
 pub(crate) use durable::durable;
+pub(crate) use error::ApiError;
 pub(crate) use events::events;
 pub(crate) use kick::kick;
 pub(crate) use list::list;
