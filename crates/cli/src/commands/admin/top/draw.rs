@@ -18,6 +18,9 @@ use super::{
 /// Lists below each other need as many lines.
 const BOTH: u16 = 16;
 
+/// Columns that a name has at least.
+const NAME: u16 = 8;
+
 const HELP: [&str; 15] = [
     "Tab, d, c       the other list, destinations, connections",
     "z               only this list, or both",
@@ -237,14 +240,15 @@ struct List<'a, T> {
 impl<T> List<'_, T> {
     fn draw(&self, buffer: &mut Buffer, area: Rect, styles: &Styles) {
         line(buffer, area, 0, &self.title(), styles.heading);
-        let columns: Vec<_> = self
-            .columns
-            .iter()
-            .filter(|it| it.from <= area.width)
-            .collect();
+        let columns = self.columns.iter().filter(|it| it.from <= area.width);
+        let mut columns: Vec<_> = columns.collect();
         // A space is before each column.
-        let fixed: u16 = columns.iter().map(|it| it.width + 1).sum();
-        let rest = usize::from(area.width.saturating_sub(fixed));
+        let width = |columns: &[&Column<T>]| columns.iter().map(|it| it.width + 1).sum::<u16>();
+        // Where there is little room, names come first.
+        while columns.len() > 1 && width(&columns) + NAME > area.width {
+            columns.pop();
+        }
+        let rest = usize::from(area.width.saturating_sub(width(&columns)));
         let row = |cell: &dyn Fn(&Column<T>) -> String| {
             let mut text = String::new();
             for column in &columns {

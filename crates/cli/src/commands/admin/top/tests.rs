@@ -141,6 +141,9 @@ fn no_size_is_too_small() {
             drawn(&mut state, width, height);
         }
     }
+    // Names are the last to go.
+    let (lines, _) = drawn(&mut state(), 40, 10);
+    assert_eq!(lines[3], " NAME       DEPTH UNACKED  CONS   OLDEST");
     // There is nothing to be selected.
     let mut empty = State::new("x", Duration::from_secs(1), "", true);
     let keys = [
