@@ -50,7 +50,7 @@ pub struct Admin {
     /// Its address; port 0 takes a free one. Beyond loopback it needs [`Config::users`].
     pub bind: SocketAddr,
     /// Where the address is taken the server does not start. `false`: it starts without this
-    /// listener, and says so in its log. Default: true.
+    /// listener, and [`Server::admin_addr`](crate::Server::admin_addr) has none. Default: true.
     pub required: bool,
     /// TLS below; none: plain text.
     pub tls: Option<Tls>,

@@ -146,7 +146,7 @@ impl Server {
         let admin = match &config.admin {
             Some(admin) => match admin::Listener::bind(admin, &config).await {
                 Err(error @ ServeError::Bind { .. }) if !admin.required => {
-                    warn!(%error, "there is no admin listener");
+                    info!(%error, "there is no admin listener");
                     None
                 }
                 bound => Some(bound?),

@@ -83,8 +83,7 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #login = "ann"
 #hash = "$argon2id$..."
 #groups = ["traders"]
-# What the user may do on the admin listener: viewer, operator or admin.
-#role = "viewer"
+# And role = "viewer", "operator" or "admin", for the admin listener.
 
 #[[acl]]
 #who = "group:traders"

@@ -27,13 +27,9 @@ pub(crate) fn run(args: Serve, matches: &ArgMatches) -> Result<(), Failure> {
 async fn serve(settings: Settings) -> Result<(), Failure> {
     // Before the socket is open: a signal from then on must not be lost.
     let stop = stop_signal()?;
-    let admin = settings.config.admin.as_ref();
-    let scheme = match admin.is_some_and(|admin| admin.tls.is_some()) {
-        true => "https",
-        false => "http",
-    };
+    let admin = settings.config.admin.clone();
     let server = Server::bind(settings.config).await?;
-    let mut out = std::io::stdout().lock();
+    let mut out = Vec::new();
     for address in server.stomp_addrs() {
         writeln!(out, "STOMP      stomp://{address}")?;
     }
@@ -50,11 +46,25 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         writeln!(out, "Pages      https://{address}/")?;
         writeln!(out, "Chat       https://{address}/chat/")?;
     }
-    if let Some(address) = server.admin_addr() {
-        writeln!(out, "Admin      {scheme}://{address}/")?;
+    match (admin, server.admin_addr()) {
+        (Some(admin), Some(address)) => {
+            let scheme = admin.tls.map_or("http", |_| "https");
+            writeln!(out, "Admin      {scheme}://{address}/")?;
+        }
+        (Some(admin), None) => {
+            let address = admin.bind;
+            writeln!(
+                out,
+                "Admin      none: {address} is taken, --admin takes another"
+            )?;
+        }
+        (None, _) => {}
     }
-    out.flush()?;
-    drop(out);
+    // All at once: who reads only the first of the lines does not make it fail.
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&out)?;
+    stdout.flush()?;
+    drop(stdout);
     server.run(stop).await;
     Ok(())
 }
