@@ -20,8 +20,6 @@ pub(crate) fn stompbox(args: &[&str]) -> Command {
     }
     // Contexts of whoever runs the tests are not looked at.
     command.env("XDG_CONFIG_HOME", "/nonexistent");
-    // Its port can be taken but once; tests of it say where it is to be.
-    command.env("STOMPBOX_ADMIN", "off");
     command
 }
 

@@ -120,10 +120,7 @@ pub(crate) fn print_destination(out: &mut dyn Write, it: &Destination) -> io::Re
             consumer.connection.clone(),
             consumer.subscription.clone(),
             consumer.ack.clone().unwrap_or_default(),
-            consumer
-                .prefetch
-                .map(|it| it.to_string())
-                .unwrap_or_default(),
+            prefetch(consumer.prefetch),
             consumer.unacknowledged.to_string(),
             consumer
                 .priority
@@ -177,10 +174,7 @@ pub(crate) fn print_connection(out: &mut dyn Write, it: &Connection) -> io::Resu
             subscription.id.clone(),
             subscription.destination.clone(),
             subscription.ack.clone().unwrap_or_default(),
-            subscription
-                .prefetch
-                .map(|it| it.to_string())
-                .unwrap_or_default(),
+            prefetch(subscription.prefetch),
             subscription.unacknowledged.to_string(),
             match &subscription.durable {
                 Value::Null | Value::Bool(false) => "no".into(),
@@ -191,6 +185,15 @@ pub(crate) fn print_connection(out: &mut dyn Write, it: &Connection) -> io::Resu
         ]);
     }
     table.print(out, "  ")
+}
+
+/// 0 is no limit.
+fn prefetch(most: Option<u64>) -> String {
+    match most {
+        None => String::new(),
+        Some(0) => "none".into(),
+        Some(most) => most.to_string(),
+    }
 }
 
 /// How often, or never.
