@@ -492,8 +492,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells those who watch that the client is gone, and why.
     fn tell_end(&self, id: ConnectionId) {
         let peer = &self.outbox.peer;
-        let version = self.session.version();
-        self.shared.census.leave(peer.via.transport, version);
+        // As it was when it came in: a session that is over has no version.
+        if let Some(about) = peer.about.get() {
+            let transport = peer.via.transport;
+            self.shared.census.leave(transport, about.version);
+        }
         self.shared.hub.tell("disconnected", || {
             let reason = match &self.end {
                 Some(end) if end.gone => "the connection was lost",
