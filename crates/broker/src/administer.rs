@@ -9,7 +9,7 @@ use crate::{
     inspect::public_name,
     message::Entry,
     queue::{Cursor, Life, QueueKey},
-    redelivery::dead_letter_queue,
+    redelivery::{bare, dead_letter_queue},
     routing::Sender,
     topic::TopicKey,
 };
@@ -84,13 +84,7 @@ impl Broker {
     pub(crate) fn dead_letters_of(&self, key: QueueKey) -> Option<String> {
         let queue = self.queues.get(key)?;
         match queue.options.dead_letter.as_deref() {
-            Some("/topic/") => {
-                let bare = queue
-                    .key
-                    .rsplit_once('/')
-                    .map_or(&*queue.key, |(_, bare)| bare);
-                Some(format!("/topic/{bare}"))
-            }
+            Some("/topic/") => Some(format!("/topic/{}", bare(&queue.key))),
             Some(target) => Some(target.to_owned()),
             None => Some(dead_letter_queue(&queue.key).into()),
         }

@@ -432,7 +432,7 @@ pub(crate) fn dead_letter_queue(name: &str) -> Box<str> {
 }
 
 /// `orders` of `/queue/orders`.
-fn bare(name: &str) -> &str {
+pub(crate) fn bare(name: &str) -> &str {
     let rest = name.strip_prefix('/').unwrap_or(name);
     rest.split_once('/').map_or(rest, |(_, rest)| rest)
 }

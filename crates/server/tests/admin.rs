@@ -116,6 +116,11 @@ async fn a_connection_is_shown_and_ended() {
         0
     );
     next.nothing().await;
+    let connections = http.get("/api/v1/overview").await.ok()["connections"].clone();
+    assert_eq!(
+        connections["by_version"],
+        json!({ "1.0": 0, "1.1": 0, "1.2": 1 })
+    );
     server.stop().await;
 }
 

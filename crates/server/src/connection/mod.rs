@@ -492,9 +492,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells those who watch that the client is gone, and why.
     fn tell_end(&self, id: ConnectionId) {
         let peer = &self.outbox.peer;
-        // As it came in: a session that was refused something knows its version no more.
-        let version = peer.about.get().and_then(|it| it.version);
-        self.shared.census.leave(peer.via.transport, version);
+        // As it was when it came in: a session that is over has no version.
+        if let Some(about) = peer.about.get() {
+            let transport = peer.via.transport;
+            self.shared.census.leave(transport, about.version);
+        }
         self.shared.hub.tell("disconnected", || {
             let reason = match &self.end {
                 Some(end) if end.gone => "the connection was lost",
