@@ -6,7 +6,7 @@ use super::{
     api::{Api, segment},
     ask::ask,
     list::print,
-    model::{Durable, listing, read},
+    model::{Durable, read, whole_listing},
     report,
     table::{Column, Table},
     text::{at, bytes, count, messages, plain},
@@ -32,8 +32,7 @@ pub(crate) async fn durable(verb: Option<DurableVerb>) -> Result<(), Failure> {
 }
 
 async fn all(api: &mut Api) -> Result<Vec<Value>, Failure> {
-    let (items, _) = listing(api, "/durable-subscriptions", &[], usize::MAX).await?;
-    Ok(items)
+    whole_listing(api, "/durable-subscriptions", &[]).await
 }
 
 async fn list(output: Listing, admin: &Admin) -> Result<(), Failure> {

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     api::{Api, query, segment},
-    model::{Connection, connection, listing, read},
+    model::{Connection, connection, read, whole_listing},
     report,
     text::plain,
 };
@@ -72,8 +72,7 @@ async fn id_of(api: &mut Api, whom: &str) -> Result<Option<String>, Failure> {
 /// Whether a user has a connection.
 async fn is_connected(api: &mut Api, user: &str) -> Result<bool, Failure> {
     let pairs = [("filter", Some(user))];
-    let (found, _) = listing(api, "/connections", &pairs, usize::MAX).await?;
-    for one in &found {
+    for one in &whole_listing(api, "/connections", &pairs).await? {
         if read::<Connection>(one)?.user.as_deref() == Some(user) {
             return Ok(true);
         }

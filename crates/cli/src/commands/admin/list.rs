@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     api::Api,
-    model::{Connection, Destination, PAGE, listing, read},
+    model::{Connection, Destination, PAGE, listing, read, whole_listing},
     table::{Column, Table},
     text::{age, at, bytes, count, json, rate},
 };
@@ -58,19 +58,21 @@ pub(crate) fn print(items: &[Value], table: &Table, output: Listing) -> Result<(
 
 async fn destinations(api: &mut Api, args: &List) -> Result<(Vec<Value>, Table), Failure> {
     let most = args.limit.unwrap_or(usize::MAX);
+    let is_one_page = most <= PAGE;
     let kind = args.kind.and_then(|kind: Kind| kind.to_possible_value());
     let sort = args.sort.to_possible_value();
     let mut pairs = vec![
         ("pattern", args.pattern.as_deref()),
         ("kind", kind.as_ref().map(|it| it.get_name())),
     ];
-    // From page to page depths and rates change: what takes more than one is sorted here.
-    let is_one_page = most <= PAGE;
-    if is_one_page {
-        pairs.push(("sort", sort.as_ref().map(|it| it.get_name())));
-    }
-    let fetched = if is_one_page { most } else { usize::MAX };
-    let (items, _) = listing(api, "/destinations", &pairs, fetched).await?;
+    let items = match is_one_page {
+        true => {
+            pairs.push(("sort", sort.as_ref().map(|it| it.get_name())));
+            listing(api, "/destinations", &pairs, most).await?.0
+        }
+        // From page to page depths and rates change: what takes more than one is sorted here.
+        false => whole_listing(api, "/destinations", &pairs).await?,
+    };
     let mut rows = Vec::with_capacity(items.len());
     for item in items {
         rows.push((read::<Destination>(&item)?, item));
@@ -176,8 +178,10 @@ fn exact(it: &Destination) -> [String; 17] {
 
 async fn connections(api: &mut Api, args: &List) -> Result<(Vec<Value>, Table), Failure> {
     let pairs = [("filter", args.pattern.as_deref())];
-    let most = args.limit.unwrap_or(usize::MAX);
-    let (items, _) = listing(api, "/connections", &pairs, most).await?;
+    let items = match args.limit {
+        Some(most) => listing(api, "/connections", &pairs, most).await?.0,
+        None => whole_listing(api, "/connections", &pairs).await?,
+    };
     let is_exact = args.output == Listing::Table;
     let mut table = Table::new(CONNECTIONS);
     for item in &items {

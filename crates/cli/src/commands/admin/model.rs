@@ -9,6 +9,9 @@ use serde_json::Value;
 use super::api::{Api, query, segment};
 use crate::exit::{Exit, Failure, SERVER_ERROR};
 
+/// Most items that are fetched: as many as there is memory for.
+const MOST: usize = 1_000_000;
+
 /// Most items of a page.
 pub(crate) const PAGE: usize = 1000;
 
@@ -257,8 +260,7 @@ pub(crate) async fn connection(api: &mut Api, id: &str) -> Result<Option<Value>,
     }
     let filter = format!("-{id}");
     let pairs = [("filter", Some(&*filter))];
-    let (found, _) = listing(api, "/connections", &pairs, usize::MAX).await?;
-    for one in found {
+    for one in whole_listing(api, "/connections", &pairs).await? {
         let it: Connection = read(&one)?;
         if short_id(&it.id) == id {
             let whole = api.get(&format!("/connections/{}", segment(&it.id))).await;
@@ -269,6 +271,21 @@ pub(crate) async fn connection(api: &mut Api, id: &str) -> Result<Option<Value>,
         }
     }
     Ok(None)
+}
+
+/// All items of a listing.
+pub(crate) async fn whole_listing(
+    api: &mut Api,
+    path: &str,
+    pairs: &[(&str, Option<&str>)],
+) -> Result<Vec<Value>, Failure> {
+    match listing(api, path, pairs, MOST).await? {
+        (items, false) => Ok(items),
+        (_, true) => {
+            let text = format!("there are more than {MOST}: --limit, or a pattern, makes it fewer");
+            Err(text.into())
+        }
+    }
 }
 
 /// Items of a listing, page by page, no more than `most`; and whether there are more.

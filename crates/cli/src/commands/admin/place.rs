@@ -143,9 +143,11 @@ impl Place {
                     .map_err(|_| wrong(&format!("{port:?} is no port")))?;
                 (host, port)
             }
-            // With a scheme it may be behind a proxy; then its port is the scheme's.
-            _ if url.contains("://") && !path.is_empty() => (authority, if tls { 443 } else { 80 }),
-            _ => (authority, DEFAULT_PORT),
+            _ => match (url.contains("://"), tls) {
+                (false, _) => (authority, DEFAULT_PORT),
+                (true, false) => (authority, 80),
+                (true, true) => (authority, 443),
+            },
         };
         let bare = host.trim_start_matches('[').trim_end_matches(']');
         if bare.is_empty() {
@@ -256,6 +258,7 @@ mod tests {
             ),
             ("https://mq:8443/", tcp("mq", 8443, true), "mq:8443", ""),
             ("http://[::1]:1/", tcp("::1", 1, false), "[::1]:1", ""),
+            ("http://mq", tcp("mq", 80, false), "mq:80", ""),
             ("mq", tcp("mq", 61680, false), "mq:61680", ""),
             ("mq:9", tcp("mq", 9, false), "mq:9", ""),
             ("[::1]", tcp("::1", 61680, false), "[::1]:61680", ""),
