@@ -16,6 +16,7 @@ use crate::{
     message::Entry,
     pattern::Pattern,
     queue::{Queue, QueueKey},
+    routing::Sender,
     schedule::Agenda,
     selector::SelectorCache,
     subscription::Subscription,
@@ -396,6 +397,13 @@ impl Broker {
             }
             Command::Refuse { error, receipt } => (Err(error), receipt),
             Command::Quit { receipt } => return self.quit(id, receipt),
+            Command::Publish { topic, message } => {
+                let sender = Sender {
+                    connection: Some(id),
+                    receipt: None,
+                };
+                (self.send_to_topic(sender, &topic, &message, false), None)
+            }
             Command::Drained(_) | Command::GiveBack(_) | Command::Gone { .. } => return,
         };
         self.answer(id, result, receipt);

@@ -6,7 +6,7 @@ use std::{
 
 use stompbox_proto::{HeartBeat, Limits};
 
-use crate::{Acl, Tls, User};
+use crate::{Acl, GatewayConfig, Tls, User};
 
 /// What a [`Server`](crate::Server) listens on, and what it allows.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// Bytes of the store from which on messages are refused. Default: only the disk sets a limit.
     pub max_store: Option<u64>,
+    /// Brokers that stand behind, instead of the embedded one. Default: `None`.
+    pub gateway: Option<GatewayConfig>,
     /// What the broker may hold.
     pub broker: stompbox_broker::Config,
 }
@@ -108,6 +110,7 @@ impl Default for Config {
             max_connections: 50_000,
             data: None,
             max_store: None,
+            gateway: None,
             broker: stompbox_broker::Config::default(),
         }
     }

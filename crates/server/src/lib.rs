@@ -16,6 +16,7 @@ mod assets;
 mod config;
 mod connection;
 mod deliver;
+mod gateway;
 mod http;
 mod hub;
 mod listener;
@@ -29,6 +30,10 @@ mod websocket;
 
 pub use acl::{Access, Acl, AclError, Denied, Permission, Rule, Who};
 pub use config::{Config, Listen, Protocol};
+pub use gateway::{
+    ConnectionStatus, GatewayConfig, GatewayMode, GatewayMonitor, GatewayStatus, InvalidUpstream,
+    OnLoss, UnknownName, Upstream, UpstreamKind, UpstreamStatus, UpstreamTlsError,
+};
 pub use listener::{ServeError, Server};
 pub use pattern::{InvalidPattern, Pattern};
 pub use stompbox_broker::{BareDestination, BrokerDialect};

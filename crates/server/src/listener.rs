@@ -19,8 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    Config, Protocol, TlsError, UserError,
+    Config, GatewayMode, Protocol, TlsError, UpstreamTlsError, UserError,
     connection::{self, Lobby, Shared},
+    gateway::{Gateway, GatewayMonitor},
     http,
     hub::Hub,
     storage,
@@ -54,6 +55,15 @@ pub enum ServeError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] stompbox_store::OpenError),
+    /// A gateway has nothing to go to, or a store too.
+    #[error("a gateway can't be as it is configured: {problem}")]
+    Gateway {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A gateway can't check who its brokers are.
+    #[error(transparent)]
+    UpstreamTls(#[from] UpstreamTlsError),
     /// An address can't be listened on.
     #[error("can't listen on {address} for {what}: {source}")]
     Bind {
@@ -73,6 +83,7 @@ pub struct Server {
     users: Users,
     listeners: Vec<Listener>,
     store: Option<(DiskStore, Recovery)>,
+    gateway: Option<Arc<Gateway>>,
 }
 
 #[derive(Debug)]
@@ -129,7 +140,12 @@ impl Server {
             listeners.push(Listener { socket, kind });
         }
         let store = config.data.as_deref().map(|data| open(data, &config));
+        let gateway = config
+            .gateway
+            .clone()
+            .map(|gateway| Gateway::new(gateway, config.limits.clone()));
         Ok(Self {
+            gateway: gateway.transpose()?.map(Arc::new),
             store: store.transpose()?,
             config,
             users,
@@ -165,6 +181,11 @@ impl Server {
             .collect()
     }
 
+    /// Tells how the gateway is doing, if this is one.
+    pub fn gateway_monitor(&self) -> Option<GatewayMonitor> {
+        self.gateway.clone().map(GatewayMonitor)
+    }
+
     /// Serves until `shutdown` is ready, then ends the connections in order, within the
     /// configured `drain_timeout`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
@@ -176,7 +197,11 @@ impl Server {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let run = format!("{:x}", started.as_millis());
-        let broker = self.config.broker.clone();
+        let mut broker = self.config.broker.clone();
+        if self.gateway.is_some() {
+            // Last messages are the brokers' to keep.
+            broker.topic_log_messages = 0;
+        }
         let (store, recovery) = self.store.unzip();
         let shared = Arc::new(Shared {
             hub: Hub::new(
@@ -191,6 +216,7 @@ impl Server {
             ),
             users: self.users,
             acl: Arc::new(self.config.acl.clone()),
+            gateway: self.gateway,
             config: self.config,
             epoch: Instant::now(),
             run,
@@ -199,6 +225,10 @@ impl Server {
         });
         let storing = store.map(|store| storage::start(Arc::clone(&shared), Box::new(store)));
         let ticking = tokio::spawn(tick(Arc::clone(&shared)));
+        let links = shared
+            .gateway
+            .as_ref()
+            .map(|gateway| gateway.start(&shared));
         let mut listeners = JoinSet::new();
         for listener in self.listeners {
             let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
@@ -220,6 +250,7 @@ impl Server {
             warn!("some connections did not end in time");
         }
         ticking.abort();
+        drop(links);
         shared.hub.signal.stop();
         match storing {
             Some(Ok(storing)) => drop(task::spawn_blocking(move || storing.join()).await),
@@ -276,7 +307,23 @@ impl Config {
     }
 
     fn check(&self) -> Result<Users, ServeError> {
-        let closed = self.allow_anonymous || !self.users.is_empty();
+        if let Some(gateway) = &self.gateway {
+            let problem = match () {
+                () if gateway.upstreams.is_empty() => Some("it has no upstream"),
+                () if self.data.is_some() => {
+                    Some("it keeps nothing itself: data and upstream exclude each other")
+                }
+                () => None,
+            };
+            if let Some(problem) = problem {
+                return Err(ServeError::Gateway { problem });
+            }
+        }
+        // Who is passed through logs in at a broker.
+        let passes = |gateway: &crate::GatewayConfig| gateway.mode == GatewayMode::Passthrough;
+        let closed = self.allow_anonymous
+            || !self.users.is_empty()
+            || self.gateway.as_ref().is_some_and(passes);
         let remote = self.listen.iter().find(|l| !l.bind.ip().is_loopback());
         if let Some(listen) = remote.filter(|_| !closed) {
             return Err(ServeError::NotLoopback {

@@ -1,6 +1,7 @@
 //! The configuration in effect: options before environment before file before defaults.
 
 mod file;
+pub(crate) mod gateway;
 pub(crate) mod limits;
 pub(crate) mod units;
 
@@ -142,6 +143,10 @@ impl Settings {
             config.users = users;
             said.push("user");
         }
+        if let Some(gateway) = file.gateway {
+            config.gateway = Some(gateway);
+            said.push("gateway");
+        }
         if let Some(rules) = file.rules {
             config.acl = Acl::new(rules);
             said.push("acl");
@@ -212,6 +217,10 @@ impl Settings {
                 .allowed_origins
                 .clone_from(&options.allow_origin);
             self.set_origin("allowed_origins", origin);
+        }
+        let gateway = options.gateway.lay_over(&mut self.config.gateway, given);
+        if let Some(origin) = gateway? {
+            self.set_origin("gateway", origin);
         }
         if let Some(origin) = given.origin("user") {
             let users = options.user.iter().map(user);
@@ -400,6 +409,9 @@ impl fmt::Display for Settings {
                 let texts: Array = permissions.iter().map(ToString::to_string).collect();
                 writeln!(f, "{key} = {}", Value::from(texts))?;
             }
+        }
+        if let Some(gateway) = &config.gateway {
+            f.write_str(&gateway::table(gateway, self.origin("gateway"))?)?;
         }
         writeln!(f, "\n[limits]")?;
         for limit in LIMITS {
