@@ -17,6 +17,7 @@ use crate::{
     message::Entry,
     pattern::Pattern,
     queue::{Queue, QueueKey},
+    routing::Sender,
     schedule::Agenda,
     selector::SelectorCache,
     subscription::Subscription,
@@ -417,6 +418,13 @@ impl Broker {
             }
             Command::Refuse { error, receipt } => (Err(error), receipt),
             Command::Quit { receipt } => return self.quit(id, receipt),
+            Command::Publish { topic, message } => {
+                let sender = Sender {
+                    connection: Some(id),
+                    receipt: None,
+                };
+                (self.send_to_topic(sender, &topic, &message, false), None)
+            }
             Command::Drained(_) | Command::GiveBack(_) | Command::Gone { .. } => return,
         };
         self.answer(id, result, receipt);

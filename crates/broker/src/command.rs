@@ -92,6 +92,14 @@ pub enum Command {
         /// The receipt asked for.
         receipt: Option<Box<str>>,
     },
+    /// A message of another broker's goes to all who are subscribed to that topic, by the topic's own
+    /// name, whatever the message's `destination` says.
+    Publish {
+        /// The topic.
+        topic: Arc<str>,
+        /// The message.
+        message: Arc<Message>,
+    },
     /// That many bytes of deliveries were written to the client, or given back.
     Drained(usize),
     /// A delivery that was not written, since its [subscriber](Subscriber) is closed.
@@ -120,7 +128,7 @@ impl Command {
     /// About how many bytes it takes up in memory while it waits.
     pub fn size(&self) -> usize {
         match self {
-            Self::Send { message, .. } => message.size(),
+            Self::Send { message, .. } | Self::Publish { message, .. } => message.size(),
             Self::Subscribe(subscribe) => OVERHEAD + size_of(&subscribe.headers),
             Self::Unsubscribe { headers, .. } => OVERHEAD + size_of(headers),
             _ => OVERHEAD,
@@ -141,7 +149,7 @@ impl Command {
             | Self::Abort { receipt, .. }
             | Self::Refuse { receipt, .. }
             | Self::Quit { receipt } => receipt,
-            Self::Drained(_) | Self::GiveBack(_) | Self::Gone { .. } => None,
+            Self::Publish { .. } | Self::Drained(_) | Self::GiveBack(_) | Self::Gone { .. } => None,
         }
     }
 }

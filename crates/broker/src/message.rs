@@ -118,6 +118,26 @@ impl Message {
         Ok(builder.build(body, parsed))
     }
 
+    /// A message that another broker delivered. Of its headers none asks anything of this one.
+    pub fn relayed<'h>(
+        destination: &str,
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
+        body: &[u8],
+    ) -> Self {
+        let mut builder = Builder::new(destination, body.len() + 256);
+        let mut parsed = SendHeaders::new(0);
+        for (name, value) in headers {
+            match name {
+                // What selectors ask for.
+                "priority" => parsed.priority = value.parse().unwrap_or(parsed.priority).min(9),
+                "persistent" => parsed.persistent = value == "true",
+                _ => {}
+            }
+            builder.header(name, value);
+        }
+        builder.build(body, parsed)
+    }
+
     /// What later messages with the same head can be made of. `None`: each is to be read by itself,
     /// for what its headers say depends on when it came, or is its own.
     pub fn template(&self) -> Option<Template> {

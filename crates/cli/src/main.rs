@@ -36,6 +36,7 @@ fn main() -> ExitCode {
     let matches = innermost(&matches);
     let result = match args.command {
         Command::Serve(serve) => commands::serve::run(*serve, matches),
+        Command::Gateway(gateway) => commands::serve::gateway(*gateway, matches),
         Command::Passwd(passwd) => commands::passwd::run(&passwd),
         Command::Config(config) => commands::config::run(&config, matches),
         Command::Acl(acl) => commands::acl::run(&acl, matches),

@@ -76,7 +76,7 @@ impl<'a> FrameRef<'a> {
 
     /// All headers of a [plain](Self::is_plain) frame in wire order, repeated ones included: as they
     /// are, without a look at what could be escaped.
-    pub fn plain_headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+    pub fn plain_headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
         let (head, lines) = (self.head, self.lines);
         lines.iter().map(move |line| {
             (

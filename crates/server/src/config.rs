@@ -6,7 +6,7 @@ use std::{
 
 use stompbox_proto::{HeartBeat, Limits};
 
-use crate::{Acl, Tls, User};
+use crate::{Acl, GatewayConfig, Tls, User};
 
 /// What a [`Server`](crate::Server) listens on, and what it allows.
 #[derive(Clone, Debug)]
@@ -40,6 +40,8 @@ pub struct Config {
     pub max_store: Option<u64>,
     /// The listener of those who look after the server; `None`: there is none. Default: `None`.
     pub admin: Option<Admin>,
+    /// Brokers that stand behind, instead of the embedded one. Default: `None`.
+    pub gateway: Option<GatewayConfig>,
     /// What the broker may hold.
     pub broker: stompbox_broker::Config,
 }
@@ -147,6 +149,7 @@ impl Default for Config {
             data: None,
             max_store: None,
             admin: None,
+            gateway: None,
             broker: stompbox_broker::Config::default(),
         }
     }

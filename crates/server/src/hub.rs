@@ -21,6 +21,7 @@ use tokio::sync::Notify;
 
 use crate::{
     events::{Events, Line, describe, fields},
+    gateway::Mail,
     peer::{Peer, Via},
     storage::Signal,
 };
@@ -37,6 +38,8 @@ pub(crate) struct Outbox {
 struct Waiting {
     outputs: VecDeque<Output>,
     waker: Option<Waker>,
+    /// What comes of other brokers than the engine.
+    mail: Option<Box<Mail>>,
     /// The server is stopping.
     stopping: bool,
 }
@@ -69,11 +72,45 @@ impl Outbox {
         waiting.stopping
     }
 
+    /// Puts something in that is not of the engine's.
+    pub(crate) fn post<T>(&self, write: impl FnOnce(&mut Mail) -> T) -> T {
+        let mut waiting = lock(&self.state);
+        let result = write(waiting.mail.get_or_insert_default());
+        let waker = waiting.waker.take();
+        drop(waiting);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        result
+    }
+
+    /// Takes what is not of the engine's, in exchange for an empty one. False: there is nothing.
+    pub(crate) fn take_mail(&self, into: &mut Mail) -> bool {
+        let mut waiting = lock(&self.state);
+        let Some(mail) = &mut waiting.mail else {
+            return false;
+        };
+        if mail.is_empty() {
+            return false;
+        }
+        mem::swap(&mut **mail, into);
+        true
+    }
+
+    /// Bytes of frames in it that are not of the engine's.
+    pub(crate) fn mail_size(&self) -> usize {
+        let waiting = lock(&self.state);
+        waiting.mail.as_ref().map_or(0, |mail| mail.bytes.len())
+    }
+
     /// Gives back what idle connections need not hold.
     pub(crate) fn shrink(&self) {
         let mut waiting = lock(&self.state);
         if waiting.outputs.is_empty() {
             waiting.outputs = VecDeque::new();
+        }
+        if waiting.mail.as_ref().is_some_and(|mail| mail.is_empty()) {
+            waiting.mail = None;
         }
     }
 
@@ -84,7 +121,7 @@ impl Outbox {
             Some(old) => old.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        !waiting.outputs.is_empty()
+        !waiting.outputs.is_empty() || waiting.mail.as_ref().is_some_and(|mail| !mail.is_empty())
     }
 
     /// Tells that the server is stopping.

@@ -18,6 +18,7 @@ mod config;
 mod connection;
 mod deliver;
 mod events;
+mod gateway;
 mod http;
 mod hub;
 mod listener;
@@ -32,6 +33,10 @@ mod websocket;
 
 pub use acl::{Access, Acl, AclError, Denied, Permission, Rule, Who};
 pub use config::{Admin, Config, Listen, Protocol};
+pub use gateway::{
+    ConnectionStatus, GatewayConfig, GatewayMode, GatewayMonitor, GatewayStatus, InvalidUpstream,
+    OnLoss, UnknownName, Upstream, UpstreamKind, UpstreamStatus, UpstreamTlsError,
+};
 pub use listener::{ServeError, Server};
 pub use pattern::{InvalidPattern, Pattern};
 pub use stompbox_broker::{BareDestination, BrokerDialect};

@@ -23,8 +23,9 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    Config, Protocol, TlsError, UserError, admin,
+    Config, GatewayMode, Protocol, TlsError, UpstreamTlsError, UserError, admin,
     connection::{self, Lobby, Shared},
+    gateway::{Gateway, GatewayMonitor},
     http,
     hub::Hub,
     peer::{Census, Transport, Via},
@@ -68,6 +69,15 @@ pub enum ServeError {
     /// The store can't be opened.
     #[error(transparent)]
     Store(#[from] stompbox_store::OpenError),
+    /// A gateway has nothing to go to, or a store too.
+    #[error("a gateway can't be as it is configured: {problem}")]
+    Gateway {
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// A gateway can't check who its brokers are.
+    #[error(transparent)]
+    UpstreamTls(#[from] UpstreamTlsError),
     /// An address can't be listened on.
     #[error("can't listen on {address} for {what}: {source}")]
     Bind {
@@ -88,6 +98,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     admin: Option<admin::Listener>,
     store: Option<(DiskStore, Recovery)>,
+    gateway: Option<Arc<Gateway>>,
 }
 
 #[derive(Debug)]
@@ -154,7 +165,12 @@ impl Server {
             None => None,
         };
         let store = config.data.as_deref().map(|data| open(data, &config));
+        let gateway = config
+            .gateway
+            .clone()
+            .map(|gateway| Gateway::new(gateway, config.limits.clone()));
         Ok(Self {
+            gateway: gateway.transpose()?.map(Arc::new),
             store: store.transpose()?,
             config,
             users,
@@ -196,6 +212,11 @@ impl Server {
             .collect()
     }
 
+    /// Tells how the gateway is doing, if this is one.
+    pub fn gateway_monitor(&self) -> Option<GatewayMonitor> {
+        self.gateway.clone().map(GatewayMonitor)
+    }
+
     /// Serves until `shutdown` is ready, then ends the connections in order, within the
     /// configured `drain_timeout`.
     pub async fn run(self, shutdown: impl Future<Output = ()>) {
@@ -207,7 +228,11 @@ impl Server {
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         let run = format!("{:x}", started.as_millis());
-        let broker = self.config.broker.clone();
+        let mut broker = self.config.broker.clone();
+        if self.gateway.is_some() {
+            // Last messages are the brokers' to keep.
+            broker.topic_log_messages = 0;
+        }
         let (store, recovery) = self.store.unzip();
         let mut addresses = self.config.listen.iter().map(|it| it.bind.ip());
         let hides_system = !self.users.is_empty() || !addresses.all(|it| it.is_loopback());
@@ -224,6 +249,7 @@ impl Server {
             ),
             users: self.users,
             acl: Arc::new(self.config.acl.clone().hiding_system(hides_system)),
+            gateway: self.gateway,
             config: self.config,
             epoch: Instant::now(),
             run,
@@ -235,6 +261,10 @@ impl Server {
         });
         let storing = store.map(|store| storage::start(Arc::clone(&shared), Box::new(store)));
         let ticking = tokio::spawn(tick(Arc::clone(&shared)));
+        let links = shared
+            .gateway
+            .as_ref()
+            .map(|gateway| gateway.start(&shared));
         let mut listeners = JoinSet::new();
         for listener in self.listeners {
             let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
@@ -264,6 +294,7 @@ impl Server {
         }
         admin.shutdown().await;
         ticking.abort();
+        drop(links);
         shared.hub.signal.stop();
         match storing {
             Some(Ok(storing)) => drop(task::spawn_blocking(move || storing.join()).await),
@@ -321,7 +352,23 @@ impl Config {
     }
 
     fn check(&self) -> Result<Users, ServeError> {
-        let closed = self.allow_anonymous || !self.users.is_empty();
+        if let Some(gateway) = &self.gateway {
+            let problem = match () {
+                () if gateway.upstreams.is_empty() => Some("it has no upstream"),
+                () if self.data.is_some() => {
+                    Some("it keeps nothing itself: data and upstream exclude each other")
+                }
+                () => None,
+            };
+            if let Some(problem) = problem {
+                return Err(ServeError::Gateway { problem });
+            }
+        }
+        // Who is passed through logs in at a broker.
+        let passes = |gateway: &crate::GatewayConfig| gateway.mode == GatewayMode::Passthrough;
+        let closed = self.allow_anonymous
+            || !self.users.is_empty()
+            || self.gateway.as_ref().is_some_and(passes);
         let remote = self.listen.iter().find(|l| !l.bind.ip().is_loopback());
         if let Some(listen) = remote.filter(|_| !closed) {
             return Err(ServeError::NotLoopback {

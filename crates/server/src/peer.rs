@@ -165,6 +165,11 @@ impl Census {
             .get(version.unwrap_or(Version::V1_0) as usize)
     }
 
+    /// How many are here.
+    pub(crate) fn all(&self) -> usize {
+        Transport::ALL.map(|it| self.by_transport(it)).iter().sum()
+    }
+
     /// How many are here that came by that transport.
     pub(crate) fn by_transport(&self, transport: Transport) -> usize {
         let row = self.here.get(transport as usize).into_iter().flatten();

@@ -16,7 +16,7 @@ pub(crate) use admin::{
 };
 pub(crate) use connect::Connect;
 pub(crate) use messages::{Browse, Output, Publish, Reply, Request, Subscribe};
-pub(crate) use serve::{Secret, Serve, ServeOptions};
+pub(crate) use serve::{Gateway, Secret, Serve, ServeOptions};
 pub(crate) use tools::{
     Bench, BenchKind, Completion, ContextVerb, Doctor, RoundTrip, SelectorVerb, Tap,
 };
@@ -33,6 +33,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     #[command(visible_alias = "broker")]
     Serve(Box<Serve>),
+    Gateway(Box<Gateway>),
     Pub(Box<Publish>),
     Sub(Box<Subscribe>),
     Req(Box<Request>),

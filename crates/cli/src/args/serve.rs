@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
 
-use crate::settings::AdminAddress;
+use crate::settings::{AdminAddress, gateway::GatewayOptions};
 
 /// Run the broker with its web pages.
 #[derive(Debug, ClapArgs)]
@@ -17,6 +17,20 @@ use crate::settings::AdminAddress;
 An option beats its environment variable, which beats the file, which beats the default. A list
 replaces the whole list. Beyond loopback, users are needed, or --allow-anonymous.")]
 pub(crate) struct Serve {
+    #[command(flatten)]
+    pub(crate) options: ServeOptions,
+}
+
+/// Stand in front of other brokers, which know only plain STOMP: the same listeners, pages and limits.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  stompbox gateway --upstream stomp://localhost:61613
+  stompbox gateway --upstream stomp://rabbit1:61613,stomp://rabbit2:61613 --upstream-kind rabbitmq \
+      --upstream-login web --upstream-passcode-file web.passcode
+  stompbox gateway --upstream stomp://rabbit:61613 --upstream-kind rabbitmq --mode passthrough
+
+It is `serve` with at least one --upstream. docs/gateway.md tells what the modes and kinds mean.")]
+pub(crate) struct Gateway {
     #[command(flatten)]
     pub(crate) options: ServeOptions,
 }
@@ -121,6 +135,8 @@ pub(crate) struct ServeOptions {
     /// [default: 10000,10000]
     #[arg(long, value_name = "SEND,RECEIVE", env = "STOMPBOX_HEART_BEAT")]
     pub(crate) heart_beat: Option<String>,
+    #[command(flatten)]
+    pub(crate) gateway: GatewayOptions,
     /// How much to log on standard error. [default: warn]
     #[arg(
         long,

@@ -101,5 +101,28 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #metrics_destinations = 100
 #max_connections = 64
 
+# Brokers behind this front, instead of the embedded one: docs/gateway.md.
+#[gateway]
+#upstream = ["stomp://localhost:61613"]
+# generic, rabbitmq, activemq or artemis
+#kind = "generic"
+# auto, passthrough or pooled
+#mode = "auto"
+#login = "web"
+#passcode_file = "web.passcode"
+#host = "/"
+#ca = "brokers.pem"
+#connections = 4
+#max_own_connections = 10000
+#prefetch = 100
+# hold or close
+#on_loss = "hold"
+#hold_timeout = "30s"
+#max_held = "8MiB"
+#max_waiting = "8MiB"
+#connect_timeout = "10s"
+#heart_beat = "10000,10000"
+#text_for = ["text/*", "application/json"]
+
 [limits]
 "#;

@@ -6,13 +6,34 @@ use clap::ArgMatches;
 use stompbox_server::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::{Failure, args::Serve, settings::Settings, wait_for};
+use crate::{
+    Failure,
+    args::{Gateway, Serve},
+    settings::Settings,
+    wait_for,
+};
 
 /// Runs the broker until a signal.
 pub(crate) fn run(args: Serve, matches: &ArgMatches) -> Result<(), Failure> {
     let settings = Settings::resolve(&args.options, matches)?;
     // Nobody needs the passcodes that were typed any more.
     drop(args);
+    start(settings)
+}
+
+/// Runs a gateway until a signal.
+pub(crate) fn gateway(args: Gateway, matches: &ArgMatches) -> Result<(), Failure> {
+    let settings = Settings::resolve(&args.options, matches)?;
+    drop(args);
+    if settings.config.gateway.is_none() {
+        return Err(
+            "a gateway needs --upstream, or a table [gateway] in the file of --config".into(),
+        );
+    }
+    start(settings)
+}
+
+fn start(settings: Settings) -> Result<(), Failure> {
     let log = &settings.log;
     let filter = tracing_subscriber::EnvFilter::try_new(log)
         .map_err(|error| format!("log level {log:?}: {error}"))?;
@@ -28,6 +49,12 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     // Before the socket is open: a signal from then on must not be lost.
     let stop = stop_signal()?;
     let admin = settings.config.admin.clone();
+    let upstreams = settings
+        .config
+        .gateway
+        .as_ref()
+        .map(|gateway| gateway.upstreams.clone())
+        .unwrap_or_default();
     let server = Server::bind(settings.config).await?;
     let mut out = Vec::new();
     for address in server.stomp_addrs() {
@@ -45,6 +72,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         writeln!(out, "WebSocket  wss://{address}/stomp")?;
         writeln!(out, "Pages      https://{address}/")?;
         writeln!(out, "Chat       https://{address}/chat/")?;
+    }
+    for upstream in upstreams {
+        writeln!(out, "Upstream   {upstream}")?;
     }
     match (admin, server.admin_addr()) {
         (Some(admin), Some(address)) => {

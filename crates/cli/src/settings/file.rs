@@ -11,12 +11,15 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de};
 use stompbox_server::{
-    BareDestination, BrokerDialect, Config, HeartBeat, Listen, Permission, Protocol, Role, Rule,
-    Tls, User, Who,
+    BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission, Protocol,
+    Role, Rule, Tls, User, Who,
 };
 use toml::Spanned;
 
-use super::limits::{LIMITS, Limit};
+use super::{
+    gateway::GatewayTable,
+    limits::{LIMITS, Limit},
+};
 
 /// What a file says. What it does not say is left to the defaults.
 pub(crate) struct File {
@@ -32,6 +35,7 @@ pub(crate) struct File {
     pub(crate) users: Option<Vec<User>>,
     pub(crate) rules: Option<Vec<Rule>>,
     pub(crate) admin: Option<AdminTable>,
+    pub(crate) gateway: Option<GatewayConfig>,
     /// Values that their limits take.
     pub(crate) limits: Vec<(&'static Limit, String)>,
 }
@@ -51,6 +55,11 @@ impl File {
             listen.map_err(|message| at(span, &message))
         };
         let listen = tables.listen.map(|t| t.into_iter().map(each).collect());
+        let gateway = tables.gateway.map(|table: Spanned<GatewayTable>| {
+            let span = Some(table.span());
+            let gateway = table.into_inner().into_config(folder);
+            gateway.map_err(|message| at(span, &message))
+        });
         let each = |table: Spanned<UserTable>| {
             let span = Some(table.span());
             let user = table.into_inner().into_user();
@@ -91,6 +100,7 @@ impl File {
             users: users.transpose()?,
             rules: tables.acl.map(|t| t.into_iter().map(rule).collect()),
             admin: tables.admin,
+            gateway: gateway.transpose()?,
             limits: limits?,
         })
     }
@@ -167,6 +177,7 @@ struct Tables {
     user: Option<Vec<Spanned<UserTable>>>,
     acl: Option<Vec<RuleTable>>,
     admin: Option<AdminTable>,
+    gateway: Option<Spanned<GatewayTable>>,
     #[serde(default)]
     limits: BTreeMap<Spanned<String>, Spanned<LimitText>>,
 }

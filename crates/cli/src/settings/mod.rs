@@ -2,6 +2,7 @@
 
 mod admin;
 mod file;
+pub(crate) mod gateway;
 pub(crate) mod limits;
 pub(crate) mod units;
 
@@ -148,6 +149,10 @@ impl Settings {
             config.users = users;
             said.push("user");
         }
+        if let Some(gateway) = file.gateway {
+            config.gateway = Some(gateway);
+            said.push("gateway");
+        }
         if let Some(rules) = file.rules {
             config.acl = Acl::new(rules);
             said.push("acl");
@@ -222,6 +227,10 @@ impl Settings {
                 .allowed_origins
                 .clone_from(&options.allow_origin);
             self.set_origin("allowed_origins", origin);
+        }
+        let gateway = options.gateway.lay_over(&mut self.config.gateway, given);
+        if let Some(origin) = gateway? {
+            self.set_origin("gateway", origin);
         }
         if let Some(origin) = given.origin("user") {
             let users = options.user.iter().map(user);
@@ -415,6 +424,9 @@ impl fmt::Display for Settings {
             }
         }
         self.show_admin(f)?;
+        if let Some(gateway) = &config.gateway {
+            f.write_str(&gateway::table(gateway, self.origin("gateway"))?)?;
+        }
         writeln!(f, "\n[limits]")?;
         for limit in LIMITS {
             let text = limit.unit.format((limit.get)(config));

@@ -96,7 +96,9 @@ pub(super) async fn list(state: &State, mut query: Query) -> Result<Response<Bod
     loop {
         let next = state.shared.hub.inspect(|broker, outboxes| {
             broker.walk_connections(from, TURN, |id, _| {
-                let Some(outbox) = outboxes.of(id) else {
+                // Those of a gateway's own are nobody's, and have not come in.
+                let here = outboxes.of(id).filter(|it| it.peer.about.get().is_some());
+                let Some(outbox) = here else {
                     return;
                 };
                 let wanted = filter
@@ -149,6 +151,7 @@ pub(super) fn one(state: &State, id: &str, query: Query) -> Result<Response<Body
     let found = state.shared.hub.inspect(|broker, outboxes| {
         let info = broker.connection(number)?;
         let outbox = Arc::clone(outboxes.of(number)?);
+        outbox.peer.about.get()?;
         let id = number;
         Some((Row { id, outbox, info }, broker.subscriptions(number)))
     });
@@ -214,10 +217,12 @@ pub(super) async fn kick(
     query.end()?;
     let number = number(state, id)?;
     let reason = Kick::read(request).await?;
-    let here = state
-        .shared
-        .hub
-        .inspect(|broker, _| broker.connection(number).is_some());
+    let here = state.shared.hub.inspect(|broker, outboxes| {
+        let outbox = outboxes
+            .of(number)
+            .filter(|it| it.peer.about.get().is_some());
+        outbox.is_some() && broker.connection(number).is_some()
+    });
     if !here {
         return Err(missing(id));
     }

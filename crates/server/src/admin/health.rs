@@ -16,6 +16,14 @@ pub(super) fn ready(state: &State) -> Response<Body> {
     if shared.draining.load(Ordering::Relaxed) {
         return Fault::unavailable("draining", "The server is stopping.").into_response();
     }
+    if let Some(gateway) = &shared.gateway {
+        let links = gateway.status().connections;
+        // Without any that clients share, each has its own, and is told by itself.
+        if !links.is_empty() && !links.iter().any(|it| it.up) {
+            let message = "No broker behind this front can be reached.";
+            return Fault::unavailable("upstream-unavailable", message).into_response();
+        }
+    }
     let now = shared.hub.now();
     let storage = shared.hub.inspect(|broker, _| broker.check_storage(now));
     match storage {

@@ -55,9 +55,7 @@ fn escaped(text: &str) -> String {
 
 pub(super) async fn answer(state: &State) -> Result<Response<Body>, Fault> {
     let shared = &state.shared;
-    let (totals, connections) = shared
-        .hub
-        .inspect(|broker, _| (broker.totals(), broker.connections()));
+    let totals = shared.hub.inspect(|broker, _| broker.totals());
     let most = state.admin.metrics_destinations;
     // Those with the most messages and the most going on.
     let top = match most {
@@ -88,7 +86,7 @@ pub(super) async fn answer(state: &State) -> Result<Response<Body>, Fault> {
         name,
         "gauge",
         "Connections that are logged in.",
-        connections,
+        census.all(),
     );
     let name = "stompbox_connections_by_transport";
     page.family(name, "gauge", "The same by transport.");
@@ -191,6 +189,29 @@ pub(super) async fn answer(state: &State) -> Result<Response<Body>, Fault> {
         );
         let name = "stompbox_store_bytes";
         page.one(name, "gauge", "Bytes of disk.", read(&census.store.disk));
+    }
+    if let Some(gateway) = &shared.gateway {
+        let status = gateway.status();
+        let name = "stompbox_gateway_upstream_up";
+        page.family(
+            name,
+            "gauge",
+            "1: the broker was there when it was last tried.",
+        );
+        for it in &status.upstreams {
+            page.value(name, &[("upstream", &it.upstream)], u8::from(it.up));
+        }
+        let up = status.connections.iter().filter(|it| it.up).count();
+        let name = "stompbox_gateway_shared_connections_up";
+        page.one(
+            name,
+            "gauge",
+            "Connections to brokers that clients share.",
+            up,
+        );
+        let name = "stompbox_gateway_own_connections";
+        let help = "Connections to brokers of clients' own.";
+        page.one(name, "gauge", help, status.own_connections);
     }
     by_destination(&mut page, &top);
     Ok(answer::with_type(

@@ -17,11 +17,11 @@ pub(super) fn answer(state: &State, query: Query) -> Result<Response<Body>, Faul
     query.end()?;
     let shared = &state.shared;
     let now = shared.hub.now();
-    let (totals, connections, failed) = shared.hub.inspect(|broker, _| {
+    let (totals, failed) = shared.hub.inspect(|broker, _| {
         let failed = broker
             .check_storage(now)
             .is_err_and(|it| it.code() == "store-failed");
-        (broker.totals(), broker.connections(), failed)
+        (broker.totals(), failed)
     });
     let census = &shared.census;
     let mut by_transport: Map<String, Value> = Transport::ALL
@@ -44,7 +44,7 @@ pub(super) fn answer(state: &State, query: Query) -> Result<Response<Body>, Faul
             "uptime_ms": now.saturating_sub(shared.started),
         },
         "connections": {
-            "total": connections,
+            "total": census.all(),
             "by_transport": by_transport,
             "by_version": by_version,
         },
@@ -81,5 +81,37 @@ pub(super) fn answer(state: &State, query: Query) -> Result<Response<Body>, Faul
             "poisoned": failed,
         })),
         "logins": { "refused": read(&census.logins_refused) },
+    })))
+}
+
+/// How the brokers behind this front are; `null` where there is the embedded one.
+pub(super) fn gateway(state: &State, query: Query) -> Result<Response<Body>, Fault> {
+    query.end()?;
+    let Some(gateway) = &state.shared.gateway else {
+        return Ok(answer::json(&Value::Null));
+    };
+    let status = gateway.status();
+    let upstreams: Vec<Value> = status
+        .upstreams
+        .iter()
+        .map(|it| json!({ "upstream": it.upstream, "up": it.up, "last_error": it.last_error }))
+        .collect();
+    let connections: Vec<Value> = status
+        .connections
+        .iter()
+        .map(|it| {
+            json!({
+                "up": it.up,
+                "clients": it.clients,
+                "subscriptions": it.subscriptions,
+                "losses": it.losses,
+            })
+        })
+        .collect();
+    Ok(answer::json(&json!({
+        "upstreams": upstreams,
+        "connections": connections,
+        "own_connections": status.own_connections,
+        "shared_topics": status.shared_topics,
     })))
 }

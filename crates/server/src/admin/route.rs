@@ -17,6 +17,7 @@ use crate::Role;
 #[derive(Clone, Copy)]
 enum Target<'a> {
     Overview,
+    Gateway,
     Connections,
     Connection(&'a str),
     Destinations,
@@ -37,6 +38,7 @@ impl<'a> Target<'a> {
         Some(match path.split_once('/') {
             None => match path {
                 "overview" => Self::Overview,
+                "gateway" => Self::Gateway,
                 "connections" => Self::Connections,
                 "destinations" => Self::Destinations,
                 "destination" => Self::Destination,
@@ -60,6 +62,7 @@ impl<'a> Target<'a> {
         use Role::{Admin, Operator, Viewer};
         match self {
             Self::Overview
+            | Self::Gateway
             | Self::Destinations
             | Self::Messages
             | Self::DurableSubscriptions
@@ -135,6 +138,7 @@ async fn try_respond(
     let query = Query::of(&request)?;
     match target {
         Target::Overview => overview::answer(state, query),
+        Target::Gateway => overview::gateway(state, query),
         Target::Connections if deletes => connections::kick_user(state, query, request).await,
         Target::Connections => connections::list(state, query).await,
         Target::Connection(id) if deletes => connections::kick(state, id, query, request).await,

@@ -13,10 +13,11 @@ use stompbox_broker::{BrokerError, Command, ConnectionId, Identity, Time};
 use stompbox_proto::{Decoder, FrameRef, Version, server::Event};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::Connection;
+use super::{Connection, Entry, relay::Relayed};
 use crate::{
     acl::Guard,
     events::connection_id,
+    gateway::{Act, Failure},
     peer::About,
     requests::{Client, Refusal},
     users::Principal,
@@ -127,6 +128,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         break;
                     }
                     let shared = Arc::clone(&self.shared);
+                    if let Some(gateway) = &shared.gateway {
+                        let (login, passcode) = (login.as_deref(), passcode.as_deref());
+                        self.introduce_to(gateway, &frame, login, passcode);
+                        continue;
+                    }
                     let login = login.map(|it| it.into_owned());
                     let passcode = passcode.map(|it| it.into_owned());
                     if shared.users.is_empty() {
@@ -135,7 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         self.login = Some(Box::pin(async move {
                             let verified =
                                 shared.users.verify(login.as_deref(), passcode.as_deref());
-                            verified.await
+                            verified.await.map(Entry::Broker).ok_or_else(Failure::login)
                         }));
                     }
                 }
@@ -190,15 +196,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let receipt: Option<Box<str>> = receipt.as_deref().map(Into::into);
         let quits = matches!(event, Event::Disconnect { .. });
-        let mut client = Client {
-            guard: &mut self.guard,
-            broker: &self.shared.config.broker,
-            version: self.session.version(),
-            identity: &self.identity,
-            run: &self.shared.run,
-            now,
+        let command = match self.relay(&event) {
+            Ok(Relayed::Done) => Ok(None),
+            Ok(Relayed::Engine(act)) => self.command(event, act, now),
+            Err(refusal) => Err(refusal),
         };
-        match client.command(event) {
+        match command {
             Ok(command) => {
                 self.template = match &command {
                     Some(Command::Send {
@@ -224,6 +227,28 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.quitting |= quits;
     }
 
+    /// The command that a frame is to the engine.
+    fn command(
+        &mut self,
+        event: Event<'_>,
+        act: Option<Act>,
+        now: Time,
+    ) -> Result<Option<Command>, Refusal> {
+        let mut client = Client {
+            guard: &mut self.guard,
+            broker: &self.shared.config.broker,
+            version: self.session.version(),
+            identity: &self.identity,
+            run: &self.shared.run,
+            now,
+        };
+        let mut command = client.command(event)?;
+        if let Some(command) = &mut command {
+            Self::adapt(command, act);
+        }
+        Ok(command)
+    }
+
     pub(super) fn poll_login(&mut self, cx: &mut Context<'_>) -> bool {
         let Some(login) = &mut self.login else {
             return false;
@@ -233,8 +258,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         self.login = None;
         match verified {
-            Some(principal) => {
-                self.welcome(principal);
+            Ok(entry) => {
+                match entry {
+                    Entry::Broker(principal) => self.welcome(principal),
+                    Entry::Gateway(admitted) => {
+                        let principal = admitted.principal.clone();
+                        self.admit(admitted, &principal);
+                        self.welcome(principal);
+                    }
+                }
                 let held = mem::take(&mut self.held);
                 if !held.is_empty() {
                     let now = self.now();
@@ -243,20 +275,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.decoder = Some(decoder);
                 }
             }
-            None => {
-                self.tell_refused();
-                let code = [("x-error-code", "refused")];
-                let detail = "Login or passcode is wrong.\n";
-                self.session
-                    .error("connection refused", detail, None, &code);
-                self.end_with_words(CloseCode::Policy, "connection refused");
-            }
+            Err(failure) => self.fail(&failure),
         }
         true
     }
 
     /// Counts a login that was refused, and tells those who watch.
-    fn tell_refused(&self) {
+    pub(super) fn tell_refused(&self) {
         let census = &self.shared.census;
         census.logins_refused.fetch_add(1, Ordering::Relaxed);
         self.shared.hub.tell("login-refused", || {

@@ -2,6 +2,7 @@
 
 mod incoming;
 mod outgoing;
+mod relay;
 
 use std::{
     cell::RefCell,
@@ -31,6 +32,7 @@ use crate::{
     Config,
     acl::{Acl, Guard},
     events::connection_id,
+    gateway::{self, Failure, Gateway},
     hub::{Hub, Outbox},
     peer::{Census, Via},
     users::{Principal, Users},
@@ -43,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) users: Users,
     pub(crate) acl: Arc<Acl>,
+    /// Other brokers stand behind, and the engine only hands out what comes of their topics.
+    pub(crate) gateway: Option<Arc<Gateway>>,
     /// The moment that all times count from.
     pub(crate) epoch: Instant,
     /// Distinguishes message ids of this run of the server from those of others.
@@ -129,7 +133,13 @@ thread_local! {
     });
 }
 
-type Login = Pin<Box<dyn Future<Output = Option<Principal>> + Send>>;
+type Login = Pin<Box<dyn Future<Output = Result<Entry, Failure>> + Send>>;
+
+/// Who may come in.
+enum Entry {
+    Broker(Principal),
+    Gateway(gateway::Admitted),
+}
 
 /// How a connection ends.
 struct End {
@@ -160,6 +170,10 @@ struct Connection<S> {
     /// Whom the client says to be, and from the login on who it is.
     identity: Box<Identity>,
     login: Option<Login>,
+    /// Behind a gateway, from the login on.
+    relay: Option<Box<gateway::Client>>,
+    /// The receipt of a `DISCONNECT`, which waits until brokers have all that was sent.
+    bye: Option<Box<str>>,
     /// What came behind a `CONNECT` that is being decided.
     held: Vec<u8>,
     /// Taken out of the outbox, and not yet encoded.
@@ -224,6 +238,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         id: None,
         identity: Box::default(),
         login: None,
+        relay: None,
+        bye: None,
         held: Vec::new(),
         outputs: VecDeque::new(),
         out: Vec::new(),
@@ -262,6 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         for _ in 0..TURN {
             let mut progress = self.poll_login(cx);
+            progress |= self.take_mail();
             progress |= self.take_outputs();
             match self.poll_write(cx) {
                 Ok(written) => progress |= written,
@@ -324,6 +341,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.wait_for_brokers() {
+            return Poll::Ready(Ok(()));
+        }
         if self.sends && self.shared.hub.is_pressed() {
             // A client that also consumes must be heard, or it could never give memory back.
             self.pause = Some(self.now() + PRESSED);
@@ -358,7 +378,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.commands
                 .push(Command::Drained(mem::take(&mut self.drained)));
         }
-        if self.sends && !self.subscribes {
+        if self.sends && !self.subscribes && self.relay.is_none() {
             if self.shared.hub.is_pressed() && self.waits_for_memory() {
                 return;
             }
@@ -479,6 +499,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// What the client was handed and is not known to have goes to others, and so does what it has
     /// not acknowledged.
     fn leave(&mut self) {
+        self.relay = None;
         if let Some(lobby) = self.lobby.take() {
             self.shared.lobby.leave(lobby);
         }

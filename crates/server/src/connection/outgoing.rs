@@ -11,7 +11,10 @@ use stompbox_proto::{Command as Verb, ContentLength, encode};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{BATCH, BRIEF, Connection, SCRATCH};
-use crate::{deliver::Encoder, websocket::CloseCode};
+use crate::{
+    deliver::Encoder,
+    websocket::{CloseCode, put_message},
+};
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Encodes what the broker has for this client.
@@ -113,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn encode_receipt(&mut self, id: &str) {
+    pub(super) fn encode_receipt(&mut self, id: &str) {
         let mut frame = Vec::with_capacity(32 + id.len());
         let headers = [("receipt-id", id)];
         let dialect = self.session.dialect();
@@ -138,6 +141,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(super) fn put_frame(&mut self, frame: &[u8]) {
         self.encode(|encoder, out| encoder.frame(out, frame));
+    }
+
+    /// Writes a `MESSAGE` that is encoded already.
+    pub(super) fn put_message(&mut self, frame: &[u8]) {
+        if self.is_websocket {
+            let is_binary = self.is_binary || std::str::from_utf8(frame).is_err();
+            put_message(&mut self.out, frame, is_binary);
+        } else {
+            self.out.extend_from_slice(frame);
+        }
     }
 
     /// Writes the session's own frames.
@@ -203,6 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.drained += size;
             self.marks.pop_front();
         }
+        self.tell_written();
         Ok(progress)
     }
 }

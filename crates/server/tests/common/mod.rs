@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use stompbox_server::{Config, Listen, Server};
+use stompbox_server::{Config, GatewayMonitor, Listen, Server};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -21,6 +21,7 @@ pub(crate) struct TestServer {
     pub(crate) stomp_tls: Vec<SocketAddr>,
     pub(crate) https: Vec<SocketAddr>,
     pub(crate) admin: Option<SocketAddr>,
+    pub(crate) gateway: Option<GatewayMonitor>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
@@ -31,15 +32,21 @@ impl TestServer {
     }
 
     /// With both plain listeners on free ports, and the configuration's TLS listeners.
-    pub(crate) async fn with(mut config: Config) -> Self {
+    pub(crate) async fn with(config: Config) -> Self {
+        Self::at("127.0.0.1:0".parse().unwrap(), config).await
+    }
+
+    /// The same, with STOMP at that address.
+    pub(crate) async fn at(stomp: SocketAddr, mut config: Config) -> Self {
         let free = "127.0.0.1:0".parse().unwrap();
         config.listen.retain(|listen| listen.tls.is_some());
-        config.listen.push(Listen::stomp(free));
+        config.listen.push(Listen::stomp(stomp));
         config.listen.push(Listen::http(free));
         let server = Server::bind(config).await.unwrap();
         let (stomp_tls, https) = (server.stomp_tls_addrs(), server.https_addrs());
         let (stomp, http) = (server.stomp_addrs()[0], server.http_addrs()[0]);
         let admin = server.admin_addr();
+        let gateway = server.gateway_monitor();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.run(async {
             let _ = stopped.await;
@@ -50,6 +57,7 @@ impl TestServer {
             stomp_tls,
             https,
             admin,
+            gateway,
             stop: Some(stop),
             task,
         }

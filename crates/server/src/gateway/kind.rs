@@ -1,0 +1,435 @@
+//! What destinations and headers are to each kind of broker.
+
+use std::borrow::Cow;
+
+use super::config::UpstreamKind;
+
+/// What a name is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Send,
+    Subscribe,
+}
+
+/// Where a client's frame goes, as the broker spells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Route<'a> {
+    pub(super) destination: Cow<'a, str>,
+    /// Each message to everybody who is subscribed, so that one subscription may serve many clients.
+    pub(super) is_topic: bool,
+    /// It can't share a connection: an error would end that, or the name is the connection's own.
+    pub(super) is_own: bool,
+    /// A header that says what kind of destination it is.
+    pub(super) extra: Option<(&'static str, &'static str)>,
+    /// What the broker leaves out in front of a message's `destination`.
+    pub(super) prefix: &'static str,
+}
+
+const USER: &str = "/topic/stompbox.user.";
+
+/// Reads a client's destination. `user`: its login, or nothing.
+///
+/// # Errors
+///
+/// Why it can't be a destination of that broker.
+pub(super) fn route<'a>(
+    kind: UpstreamKind,
+    purpose: Purpose,
+    name: &'a str,
+    user: &str,
+) -> Result<Route<'a>, &'static str> {
+    if let Some(rest) = name.strip_prefix("/user/") {
+        let topic = user_topic(purpose, rest, user)?;
+        return route(kind, purpose, &topic, user).map(|route| Route {
+            destination: Cow::Owned(route.destination.into_owned()),
+            is_topic: route.is_topic,
+            is_own: route.is_own,
+            extra: route.extra,
+            prefix: route.prefix,
+        });
+    }
+    let named = |prefix| {
+        name.strip_prefix(prefix)
+            .filter(|rest: &&str| !rest.is_empty())
+    };
+    let plain = |is_topic, is_own| Route {
+        destination: Cow::Borrowed(name),
+        is_topic,
+        is_own,
+        extra: None,
+        prefix: "",
+    };
+    if name.starts_with("/dsub/") {
+        return Err(
+            "names a durable subscription of the broker that is embedded elsewhere: here, \
+             subscribe to the topic with the headers of the broker behind",
+        );
+    }
+    if let Some(rest) = named("/queue/").or_else(|| named("/topic/")) {
+        let is_topic = name.starts_with("/topic/");
+        let has_wildcard = purpose == Purpose::Subscribe && is_topic && is_pattern(rest);
+        return match kind {
+            UpstreamKind::Rabbitmq => {
+                if has_wildcard && rest.contains('/') {
+                    return Err(
+                        "has a wildcard and a /: RabbitMQ's levels are parted by dots alone",
+                    );
+                }
+                let rest = encoded(rest);
+                let rest = if has_wildcard {
+                    open_end(rest, "#")
+                } else {
+                    rest
+                };
+                Ok(Route {
+                    destination: match rest {
+                        Cow::Borrowed(_) => Cow::Borrowed(name),
+                        Cow::Owned(rest) => Cow::Owned(format!("{}{rest}", &name[..7])),
+                    },
+                    ..plain(is_topic, false)
+                })
+            }
+            UpstreamKind::Activemq if has_wildcard => {
+                let rest = open_end(Cow::Borrowed(rest), ">");
+                Ok(Route {
+                    destination: Cow::Owned(format!("/topic/{rest}")),
+                    ..plain(true, false)
+                })
+            }
+            UpstreamKind::Artemis => {
+                let header = match purpose {
+                    Purpose::Send => "destination-type",
+                    Purpose::Subscribe => "subscription-type",
+                };
+                let rest = Cow::Borrowed(rest);
+                Ok(Route {
+                    destination: if has_wildcard {
+                        open_end(rest, "#")
+                    } else {
+                        rest
+                    },
+                    extra: Some((header, if is_topic { "MULTICAST" } else { "ANYCAST" })),
+                    prefix: if is_topic { "/topic/" } else { "/queue/" },
+                    ..plain(is_topic, false)
+                })
+            }
+            _ => Ok(plain(is_topic, false)),
+        };
+    }
+    if kind == UpstreamKind::Rabbitmq {
+        for exchange in ["/exchange/amq.topic/", "/exchange/amq.direct/"] {
+            if named(exchange).is_some() {
+                return Ok(plain(true, false));
+            }
+        }
+        if name == "/exchange/amq.fanout" {
+            return Ok(plain(true, false));
+        }
+        // Where nobody waits any more the broker drops it, and tells nobody.
+        if named("/reply-queue/").is_some() && purpose == Purpose::Send {
+            return Ok(plain(false, false));
+        }
+    }
+    if kind == UpstreamKind::Artemis && (name.starts_with("/temp-") || name.starts_with("/reply-"))
+    {
+        return Err("is temporary, which Artemis has not over STOMP: use a /queue/ of your own");
+    }
+    Ok(plain(false, true))
+}
+
+/// The topic by which a user's messages reach all nodes.
+fn user_topic(purpose: Purpose, rest: &str, user: &str) -> Result<String, &'static str> {
+    let is_kind = |rest: &str| rest.starts_with("queue/") || rest.starts_with("topic/");
+    let (of, rest) = if is_kind(rest) {
+        if user.is_empty() {
+            return Err("needs a login: an anonymous client has no user");
+        }
+        (user, rest)
+    } else {
+        match rest.split_once('/') {
+            Some((of, rest)) if !of.is_empty() && is_kind(rest) => (of, rest),
+            _ => return Err("is neither /user/queue/NAME nor /user/USER/queue/NAME"),
+        }
+    };
+    if purpose == Purpose::Subscribe && of != user {
+        return Err("belongs to another user");
+    }
+    if is_pattern(rest) {
+        return Err("has a wildcard, which a user's destination can't have");
+    }
+    let (kind, rest) = rest.split_once('/').unwrap_or((rest, ""));
+    if rest.is_empty() {
+        return Err("is neither /user/queue/NAME nor /user/USER/queue/NAME");
+    }
+    let mut topic = USER.to_owned();
+    for byte in of.bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'-' {
+            topic.push(char::from(byte));
+        } else {
+            topic.push_str(&format!("_{byte:02x}"));
+        }
+    }
+    topic.push('.');
+    topic.push_str(kind);
+    topic.push('.');
+    topic.push_str(rest);
+    Ok(topic)
+}
+
+/// The destination of a message, as its client knows it. `prefix`: see [`Route::prefix`].
+pub(super) fn inbound<'a>(kind: UpstreamKind, name: &'a str, prefix: &str) -> Cow<'a, str> {
+    let name = match kind {
+        UpstreamKind::Rabbitmq if name.contains('%') => {
+            match percent_encoding::percent_decode_str(name).decode_utf8() {
+                Ok(decoded) if !decoded.contains(['\0', '\r', '\n']) => {
+                    Cow::Owned(decoded.into_owned())
+                }
+                _ => Cow::Borrowed(name),
+            }
+        }
+        UpstreamKind::Artemis if !name.starts_with('/') => Cow::Owned(format!("{prefix}{name}")),
+        _ => Cow::Borrowed(name),
+    };
+    match name.strip_prefix(USER).and_then(user_destination) {
+        Some(name) => Cow::Owned(name),
+        None => name,
+    }
+}
+
+fn user_destination(rest: &str) -> Option<String> {
+    let (user, rest) = rest.split_once('.')?;
+    let (kind, rest) = rest.split_once('.')?;
+    let mut bytes = Vec::with_capacity(user.len());
+    let mut left = user.as_bytes();
+    while let Some((&byte, rest)) = left.split_first() {
+        if byte == b'_' {
+            let digits = std::str::from_utf8(rest.get(..2)?).ok()?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            left = rest.get(2..)?;
+        } else {
+            bytes.push(byte);
+            left = rest;
+        }
+    }
+    let user = String::from_utf8(bytes).ok()?;
+    Some(format!("/user/{user}/{kind}/{rest}"))
+}
+
+/// Whether a level of it stands for others.
+fn is_pattern(name: &str) -> bool {
+    name.split(['.', '/'])
+        .any(|part| matches!(part, "*" | "#" | ">" | "**"))
+}
+
+/// Writes "and all below" as the broker does.
+fn open_end<'a>(name: Cow<'a, str>, all: &str) -> Cow<'a, str> {
+    for end in ["#", ">", "**"] {
+        if let Some(front) = name.strip_suffix(end)
+            && end != all
+            && (front.is_empty() || front.ends_with(['.', '/']))
+        {
+            return Cow::Owned(format!("{front}{all}"));
+        }
+    }
+    name
+}
+
+/// A name as RabbitMQ takes it. What is written `%XX` already stays so.
+fn encoded(name: &str) -> Cow<'_, str> {
+    if name.contains('/') {
+        Cow::Owned(name.replace('/', "%2F"))
+    } else {
+        Cow::Borrowed(name)
+    }
+}
+
+/// The header by which a subscription says how many messages it may hold, and its value.
+pub(super) fn prefetch(kind: UpstreamKind, messages: u32) -> Option<(&'static str, String)> {
+    match kind {
+        UpstreamKind::Rabbitmq => Some(("prefetch-count", messages.to_string())),
+        UpstreamKind::Activemq => Some(("activemq.prefetchSize", messages.to_string())),
+        // Bytes: room for that many of 10 KiB, and it always lets one go.
+        UpstreamKind::Artemis => Some((
+            "consumer-window-size",
+            u64::from(messages).saturating_mul(10 << 10).to_string(),
+        )),
+        UpstreamKind::Generic => None,
+    }
+}
+
+/// How many messages a client asks to have at a time, by whatever header it knows.
+pub(super) fn asked_prefetch(name: &str, value: &str) -> Option<u32> {
+    match name {
+        "prefetch-count" | "activemq.prefetchSize" | "prefetch" | "x-prefetch" => {
+            value.trim().parse().ok().filter(|count| *count > 0)
+        }
+        "consumer-window-size" | "consumerWindowSize" if value.trim() == "0" => Some(1),
+        _ => None,
+    }
+}
+
+/// Headers by which a subscription asks for what the connection's own identity, or the broker's own
+/// queue, stands behind.
+pub(super) fn is_own_subscription(name: &str, value: &str) -> bool {
+    match name {
+        "durable" | "persistent" | "exclusive" | "auto-delete" => value.trim() == "true",
+        "activemq.subscriptionName"
+        | "activemq.subcriptionName"
+        | "durable-subscriber-name"
+        | "durable-subscription-name"
+        | "x-queue-name" => true,
+        _ => false,
+    }
+}
+
+/// Headers that some brokers let through to consumers, and that mean nothing to these.
+pub(super) fn is_leaked(name: &str) -> bool {
+    matches!(name, "receipt" | "transaction")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(kind: UpstreamKind, purpose: Purpose, name: &str) -> Result<Route<'_>, &'static str> {
+        route(kind, purpose, name, "ann")
+    }
+
+    #[test]
+    fn destinations_are_spelt_as_the_broker_does() {
+        use Purpose::{Send, Subscribe};
+        use UpstreamKind::{Activemq, Artemis, Generic, Rabbitmq};
+        for (kind, purpose, name, spelt, is_topic) in [
+            (Generic, Send, "/queue/a", "/queue/a", false),
+            (Rabbitmq, Send, "/queue/a/b", "/queue/a%2Fb", false),
+            (Rabbitmq, Send, "/queue/a%2Fb", "/queue/a%2Fb", false),
+            (Rabbitmq, Subscribe, "/topic/a.>", "/topic/a.#", true),
+            (Rabbitmq, Subscribe, "/topic/a.*", "/topic/a.*", true),
+            (
+                Rabbitmq,
+                Send,
+                "/exchange/amq.topic/a",
+                "/exchange/amq.topic/a",
+                true,
+            ),
+            (Activemq, Subscribe, "/topic/a.#", "/topic/a.>", true),
+            (Activemq, Send, "/topic/a#", "/topic/a#", true),
+            (Artemis, Subscribe, "/topic/a.**", "a.#", true),
+            (Artemis, Send, "/queue/a", "a", false),
+        ] {
+            let route = to(kind, purpose, name).expect(name);
+            assert_eq!(
+                (&*route.destination, route.is_topic),
+                (spelt, is_topic),
+                "{name}"
+            );
+            assert!(!route.is_own, "{name}");
+        }
+        let send = to(Artemis, Send, "/queue/a").unwrap();
+        assert_eq!(send.extra, Some(("destination-type", "ANYCAST")));
+        let subscribe = to(Artemis, Subscribe, "/topic/a").unwrap();
+        assert_eq!(subscribe.extra, Some(("subscription-type", "MULTICAST")));
+    }
+
+    #[test]
+    fn what_could_end_a_shared_connection_gets_its_own() {
+        for name in [
+            "/exchange/mine/key",
+            "/amq/queue/a",
+            "/temp-queue/a",
+            "other",
+        ] {
+            assert!(
+                to(UpstreamKind::Rabbitmq, Purpose::Send, name)
+                    .unwrap()
+                    .is_own,
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_the_broker_can_not_is_refused_with_the_reason() {
+        for (kind, purpose, name, reason) in [
+            (
+                UpstreamKind::Rabbitmq,
+                Purpose::Subscribe,
+                "/topic/a/*",
+                "dots",
+            ),
+            (
+                UpstreamKind::Artemis,
+                Purpose::Send,
+                "/temp-queue/a",
+                "temporary",
+            ),
+            (
+                UpstreamKind::Generic,
+                Purpose::Subscribe,
+                "/dsub/a",
+                "durable",
+            ),
+            (
+                UpstreamKind::Generic,
+                Purpose::Subscribe,
+                "/user/bob/queue/a",
+                "another",
+            ),
+            (
+                UpstreamKind::Generic,
+                Purpose::Send,
+                "/user/queue/",
+                "neither",
+            ),
+            (UpstreamKind::Generic, Purpose::Send, "/user/bob", "neither"),
+        ] {
+            let error = to(kind, purpose, name).expect_err(name);
+            assert!(error.contains(reason), "{name}: {error}");
+        }
+        let anonymous = route(
+            UpstreamKind::Generic,
+            Purpose::Subscribe,
+            "/user/queue/a",
+            "",
+        );
+        assert!(anonymous.expect_err("no user").contains("login"));
+    }
+
+    #[test]
+    fn user_destinations_come_back_as_they_went() {
+        for (user, name) in [
+            ("ann", "/user/ann/queue/a.b"),
+            ("bø b/.", "/user/bø b/./topic/x"),
+        ] {
+            let rest = &name["/user/".len() + user.len() + 1..];
+            let sent = format!("/user/{user}/{rest}");
+            // A name with a slash can't be told from the rest.
+            if user.contains('/') {
+                let own = format!("/user/{rest}");
+                let route = route(UpstreamKind::Rabbitmq, Purpose::Subscribe, &own, user).unwrap();
+                assert!(route.is_topic);
+                assert_eq!(
+                    inbound(UpstreamKind::Rabbitmq, &route.destination, ""),
+                    sent
+                );
+                continue;
+            }
+            let route = route(UpstreamKind::Generic, Purpose::Send, &sent, "").unwrap();
+            assert!(route.is_topic);
+            assert_eq!(inbound(UpstreamKind::Generic, &route.destination, ""), sent);
+        }
+    }
+
+    #[test]
+    fn destinations_of_messages_are_as_clients_know_them() {
+        let rabbit = |name| inbound(UpstreamKind::Rabbitmq, name, "").into_owned();
+        assert_eq!(rabbit("/queue/a%20b%2Fc"), "/queue/a b/c");
+        assert_eq!(rabbit("/queue/%ff"), "/queue/%ff");
+        assert_eq!(rabbit("/queue/a%0Ab"), "/queue/a%0Ab");
+        assert_eq!(inbound(UpstreamKind::Artemis, "a", "/queue/"), "/queue/a");
+        assert_eq!(
+            inbound(UpstreamKind::Artemis, "/queue/a", "/queue/"),
+            "/queue/a"
+        );
+    }
+}

@@ -1,0 +1,106 @@
+//! What links have for a client: whole frames in its own dialect, and what else it is to be told.
+
+use std::collections::VecDeque;
+
+/// Something for a client, in the order it is to be written.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// The next so many of the [bytes](Mail::bytes) are a frame. With what is to be acknowledged once
+    /// they are written.
+    Frame {
+        length: usize,
+        written: Option<Written>,
+    },
+    /// A receipt.
+    Receipt(Box<str>),
+    /// Write an `ERROR` and close.
+    Failure(Box<Failure>),
+    /// All that the client sent by one of its connections has arrived: it may go.
+    Bye,
+}
+
+/// A message that its client need not acknowledge: when it is written the gateway does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Written {
+    /// On the link for what can't be shared.
+    pub(crate) on_own: bool,
+    pub(crate) subscription: u64,
+    pub(crate) number: u64,
+}
+
+/// Why a client is told to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// A few words, for the `message` header.
+    pub(crate) message: String,
+    /// What happened, for a person.
+    pub(crate) detail: String,
+    /// `x-error-code`.
+    pub(crate) code: &'static str,
+    /// `x-retry`.
+    pub(crate) retry: &'static str,
+    /// The receipt that the frame asked for.
+    pub(crate) receipt: Option<Box<str>>,
+}
+
+impl Failure {
+    /// The broker is gone, and what became of the client's frames is not known.
+    pub(crate) fn lost(receipt: Option<Box<str>>) -> Self {
+        Self {
+            message: "the connection to the broker was lost".into(),
+            detail: "What was sent without a receipt may or may not have arrived; transactions that were open \
+                are undone.\n"
+                .into(),
+            code: "upstream-lost",
+            retry: "now",
+            receipt,
+        }
+    }
+
+    /// Nobody has that login and passcode.
+    pub(crate) fn login() -> Self {
+        Self {
+            message: "connection refused".into(),
+            detail: "Login or passcode is wrong.\n".into(),
+            code: "refused",
+            retry: "never",
+            receipt: None,
+        }
+    }
+
+    /// No broker can be reached.
+    pub(crate) fn unavailable(why: &str, receipt: Option<Box<str>>) -> Self {
+        Self {
+            message: "no broker can be reached".into(),
+            detail: format!("No broker behind this gateway can be reached: {why}.\n"),
+            code: "upstream-unavailable",
+            retry: "later",
+            receipt,
+        }
+    }
+
+    /// The client asks for what can't be.
+    pub(crate) fn refused(why: &str, receipt: Option<Box<str>>) -> Self {
+        Self {
+            message: why.chars().take(200).collect(),
+            detail: format!("{why}.\n"),
+            code: "invalid-request",
+            retry: "never",
+            receipt,
+        }
+    }
+}
+
+/// What waits for a client.
+#[derive(Debug, Default)]
+pub(crate) struct Mail {
+    /// Frames, one behind the other.
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) items: VecDeque<Item>,
+}
+
+impl Mail {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+}

@@ -1,0 +1,174 @@
+//! Acknowledgements: which delivery is meant, and what the broker wants to hear.
+
+use stompbox_proto::{Command as Verb, ContentLength, Version};
+
+use super::{Ack, Member, State, Target};
+use crate::gateway::mail::{Failure, Written};
+
+/// Before the numbers by which 1.2 acknowledges, to tell them from the engine's own: on a shared
+/// link, and on one of the client's own.
+pub(crate) const ACK_SHARED: &str = "s";
+pub(crate) const ACK_OWN: &str = "o";
+
+/// How a delivery is named by who acknowledges it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Name<'a> {
+    Number(u64),
+    Message {
+        id: &'a str,
+        subscription: Option<&'a str>,
+    },
+}
+
+/// An `ACK` or `NACK`.
+pub(crate) struct Acknowledge<'a> {
+    pub(crate) member: u64,
+    pub(crate) name: Name<'a>,
+    pub(crate) verb: Verb,
+    /// Its other headers.
+    pub(crate) headers: &'a [(Box<str>, Box<str>)],
+    pub(crate) transaction: Option<&'a str>,
+    pub(crate) receipt: Option<&'a str>,
+}
+
+impl Member {
+    pub(super) fn settle(&mut self, subscription: u64, number: u64, cumulative: bool) {
+        if cumulative {
+            self.window
+                .retain(|it| it.subscription != subscription || it.number > number);
+        } else if let Ok(at) = self.window.binary_search_by_key(&number, |it| it.number) {
+            self.window.remove(at);
+        }
+    }
+}
+
+impl State {
+    /// `ACK` or `NACK` of a client's. `number`: of 1.2's `id`; otherwise by message and subscription.
+    pub(crate) fn acknowledge(
+        &mut self,
+        acknowledge: &Acknowledge<'_>,
+    ) -> Result<(), Box<Failure>> {
+        let Acknowledge {
+            member,
+            name,
+            verb,
+            headers,
+            transaction,
+            receipt,
+        } = *acknowledge;
+        let receipt_for = || receipt.map(Into::into);
+        let unknown = |text: &str| {
+            let text: String = text.chars().take(80).collect();
+            let why = format!("there is no delivery {text:?} that waits for an acknowledgement");
+            Box::new(Failure::refused(&why, receipt_for()))
+        };
+        let Some(own) = self.members.get(&member) else {
+            return Ok(());
+        };
+        let found = match name {
+            Name::Number(number) => {
+                let at = own.window.binary_search_by_key(&number, |it| it.number);
+                at.ok().and_then(|at| own.window.get(at))
+            }
+            Name::Message { id, subscription } => own.window.iter().find(|it| {
+                *it.message_id == *id
+                    && subscription.is_none_or(|wanted| self.is_named(it.subscription, wanted))
+            }),
+        };
+        let Some(found) = found else {
+            let is_lost = match name {
+                Name::Number(number) => number < own.floor,
+                // It may have come by the connection that was lost.
+                Name::Message { .. } => own.floor > 0,
+            };
+            if is_lost {
+                // It comes again.
+                return match receipt {
+                    Some(receipt) => Err(Box::new(Failure::lost(Some(receipt.into())))),
+                    None => Ok(()),
+                };
+            }
+            return Err(match name {
+                Name::Number(number) => unknown(&number.to_string()),
+                Name::Message { id, .. } => unknown(id),
+            });
+        };
+        if verb == Verb::Nack && self.up.is_some_and(|up| up.version == Version::V1_0) {
+            let why = "the broker behind speaks STOMP 1.0, which has no NACK";
+            return Err(Box::new(Failure::refused(why, receipt_for())));
+        }
+        let (number, subscription) = (found.number, found.subscription);
+        let message_id = found.message_id.clone();
+        let ack = found.ack.clone();
+        let known = self.subscriptions.get(&subscription);
+        let cumulative = matches!(
+            known.map(|it| it.ack),
+            Some(Ack::Client { cumulative: true })
+        );
+        let upstream = known.map(|it| self.upstream_id(subscription, it));
+        let upstream = upstream.unwrap_or_default();
+        let name = transaction.map(|id| self.transaction(member, id));
+        let mut all = self.ack_headers(&ack, &message_id, &upstream);
+        if let Some(name) = &name {
+            all.push(("transaction", name));
+        }
+        all.extend(headers.iter().map(|(n, v)| (&**n, &**v)));
+        let length = ContentLength::Auto;
+        self.request(member, verb, all.into_iter(), b"", length, receipt)
+            .map_err(|error| Box::new(Failure::refused(&error.to_string(), receipt_for())))?;
+        if let Some(own) = self.members.get_mut(&member) {
+            match transaction.and_then(|id| own.transactions.get_mut(id)) {
+                Some(acknowledged) => acknowledged.push((subscription, number)),
+                None => own.settle(subscription, number, cumulative),
+            }
+        }
+        Ok(())
+    }
+
+    fn ack_headers<'h>(
+        &self,
+        ack: &'h Option<Box<str>>,
+        message_id: &'h str,
+        subscription: &'h str,
+    ) -> Vec<(&'h str, &'h str)> {
+        let version = self.up.map(|up| up.version);
+        match (version, ack) {
+            (Some(Version::V1_2), Some(ack)) => vec![("id", ack)],
+            (Some(Version::V1_0), _) => vec![("message-id", message_id)],
+            _ => vec![("message-id", message_id), ("subscription", subscription)],
+        }
+    }
+
+    /// Whether a client knows a subscription by that id.
+    fn is_named(&self, subscription: u64, wanted: &str) -> bool {
+        match self.subscriptions.get(&subscription).map(|it| &it.target) {
+            Some(Target::Member { id, .. }) => id.as_deref().is_none_or(|id| id == wanted),
+            _ => false,
+        }
+    }
+
+    /// Messages were written to their client, who need not acknowledge them.
+    pub(crate) fn written(&mut self, member: u64, written: &Written) {
+        let Some(own) = self.members.get_mut(&member) else {
+            return;
+        };
+        let at = own
+            .window
+            .binary_search_by_key(&written.number, |it| it.number);
+        let Some(found) = at.ok().and_then(|at| own.window.get(at)) else {
+            return;
+        };
+        let (message_id, ack) = (found.message_id.clone(), found.ack.clone());
+        own.settle(written.subscription, written.number, true);
+        let upstream = written.subscription.to_string();
+        let headers = self.ack_headers(&ack, &message_id, &upstream);
+        // What came in a frame goes into one.
+        let _ = self.put(
+            None,
+            Verb::Ack,
+            headers.into_iter(),
+            b"",
+            ContentLength::Auto,
+        );
+    }
+}

@@ -1,0 +1,332 @@
+//! What a broker sends: whose it is, and how its client gets it.
+
+use std::{borrow::Cow, sync::Arc};
+
+use stompbox_broker::{Command, Message};
+use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, encode};
+
+use super::{
+    Ack, Awaited, State, Target, Unacked,
+    acknowledge::{ACK_OWN, ACK_SHARED},
+};
+use crate::gateway::{
+    kind,
+    mail::{Failure, Item, Written},
+    view::View,
+};
+
+/// Bytes before a client from which on its own connection is not read.
+pub(crate) const STALL: usize = 1 << 20;
+
+impl State {
+    /// Takes `RECEIPT`.
+    pub(crate) fn receipt(&mut self, frame: &FrameRef<'_>) {
+        let Some(number) = frame.header("receipt-id").and_then(|id| id.parse().ok()) else {
+            return;
+        };
+        match self.awaited.remove(&number) {
+            Some(Awaited::Client {
+                member, receipt, ..
+            }) => self.tell(Some(member), Item::Receipt(receipt)),
+            Some(Awaited::Subscribed {
+                subscription,
+                receipt,
+            }) => match self.subscriptions.get(&subscription).map(|it| &it.target) {
+                Some(Target::Topic(topic)) => topic.activate(),
+                Some(Target::Member { member, .. }) => {
+                    if let Some(receipt) = receipt {
+                        self.tell(Some(*member), Item::Receipt(receipt));
+                    }
+                }
+                None => {}
+            },
+            Some(Awaited::Barrier { member }) => {
+                self.tell(Some(member), Item::Bye);
+            }
+            Some(Awaited::Ended { subscription }) => self.return_messages(subscription),
+            None => {}
+        }
+    }
+
+    /// Takes `ERROR`, and finds whose fault it is. True: somebody has been told.
+    pub(crate) fn error(&mut self, frame: &FrameRef<'_>) -> bool {
+        let receipt = frame
+            .header("receipt-id")
+            .and_then(|id| id.parse::<u64>().ok());
+        let named = receipt.filter(|number| self.awaited.contains_key(number));
+        let by_subscription = frame.header("subscription").and_then(|id| {
+            let number = match self.is_own {
+                true => self.names.get(&*id).copied(),
+                false => id.parse().ok(),
+            };
+            number.filter(|number| self.subscriptions.contains_key(number))
+        });
+        let mut failure = Failure {
+            message: frame
+                .header("message")
+                .map_or_else(|| "the broker refuses".to_owned(), Cow::into_owned)
+                .chars()
+                .take(500)
+                .collect(),
+            detail: String::from_utf8_lossy(frame.body())
+                .chars()
+                .take(4000)
+                .collect(),
+            code: "upstream-error",
+            retry: "never",
+            receipt: None,
+        };
+        if self.is_own {
+            if let Some(Awaited::Client { receipt, .. }) =
+                named.and_then(|number| self.awaited.remove(&number))
+            {
+                failure.receipt = Some(receipt);
+            }
+            self.fail_all(&failure);
+            return true;
+        }
+        if let (None, Some(number)) = (named, by_subscription) {
+            return self.end_by_error(number, &failure);
+        }
+        // Brokers that name nothing work off what they get in order, but for messages that are still
+        // to be stored.
+        let oldest = || {
+            let is_message = |it: &Awaited| {
+                matches!(
+                    it,
+                    Awaited::Client {
+                        verb: Verb::Send,
+                        ..
+                    }
+                )
+            };
+            let first = self.awaited.iter().find(|(_, it)| !is_message(it));
+            first
+                .or_else(|| {
+                    self.awaited
+                        .iter()
+                        .next()
+                        .filter(|_| self.awaited.len() == 1)
+                })
+                .map(|(number, _)| *number)
+        };
+        let Some(number) = named.or_else(oldest) else {
+            return false;
+        };
+        match self.awaited.remove(&number) {
+            Some(Awaited::Client {
+                member, receipt, ..
+            }) => {
+                failure.receipt = Some(receipt);
+                self.tell(Some(member), Item::Failure(Box::new(failure)));
+                true
+            }
+            Some(Awaited::Subscribed {
+                subscription,
+                receipt,
+            }) => {
+                failure.receipt = receipt;
+                self.end_by_error(subscription, &failure)
+            }
+            Some(Awaited::Barrier { member }) => {
+                self.tell(Some(member), Item::Bye);
+                true
+            }
+            Some(Awaited::Ended { .. }) | None => false,
+        }
+    }
+
+    fn end_by_error(&mut self, number: u64, failure: &Failure) -> bool {
+        let Some(subscription) = self.subscriptions.remove(&number) else {
+            return false;
+        };
+        let id = self.upstream_id(number, &subscription);
+        self.names.remove(&id);
+        self.refuse(&subscription.target, failure);
+        true
+    }
+
+    pub(super) fn refuse(&self, target: &Target, failure: &Failure) {
+        match target {
+            Target::Topic(topic) => topic.fail(failure),
+            Target::Member { member, .. } => {
+                self.tell(Some(*member), Item::Failure(Box::new(failure.clone())));
+            }
+        }
+    }
+
+    /// Takes `MESSAGE`.
+    pub(crate) fn message(&mut self, frame: &FrameRef<'_>) {
+        let Some(id) = frame.header("subscription") else {
+            return;
+        };
+        let number = match self.is_own {
+            true => self.names.get(&*id).copied(),
+            false => id.parse().ok(),
+        };
+        let Some(number) = number else {
+            return;
+        };
+        let Some(subscription) = self.subscriptions.get(&number) else {
+            if let Some(back) = self.ending.get_mut(&number)
+                && let Some(ack) = frame.header("ack").or_else(|| frame.header("message-id"))
+            {
+                back.push(ack.as_ref().into());
+            }
+            return;
+        };
+        let destination = frame.header("destination").unwrap_or_default();
+        let destination = kind::inbound(self.kind, &destination, subscription.prefix);
+        let (member, id) = match &subscription.target {
+            Target::Topic(topic) => {
+                let message = relayed(frame, &destination);
+                self.publish.push(Command::Publish {
+                    topic: Arc::clone(&topic.key),
+                    message: Arc::new(message),
+                });
+                return;
+            }
+            Target::Member { member, id } => (*member, id),
+        };
+        if let Some(selector) = &subscription.selector
+            && !selector.matches(&View::new(frame))
+        {
+            return;
+        }
+        let number_of_delivery = self.next;
+        let Some(own) = self.members.get_mut(&member) else {
+            return;
+        };
+        let waits = subscription.ack != Ack::None;
+        let message_id = frame.header("message-id").unwrap_or_default();
+        let ack = frame.header("ack");
+        let mut written = None;
+        let mut ack_text = None;
+        if waits {
+            self.next += 1;
+            own.window.push_back(Unacked {
+                number: number_of_delivery,
+                subscription: number,
+                message_id: message_id.as_ref().into(),
+                ack: ack.as_deref().map(Into::into),
+            });
+            if subscription.ack == Ack::WhenWritten {
+                written = Some(Written {
+                    on_own: self.is_own,
+                    subscription: number,
+                    number: number_of_delivery,
+                });
+            } else if own.dialect == Dialect::V1_2 {
+                let prefix = if self.is_own { ACK_OWN } else { ACK_SHARED };
+                ack_text = Some(format!("{prefix}{number_of_delivery}"));
+            }
+        }
+        let first = [
+            id.as_deref().map(|id| ("subscription", id)),
+            Some(("message-id", &*message_id)),
+            ack_text.as_deref().map(|ack| ("ack", ack)),
+            Some(("destination", &*destination)),
+        ];
+        let dialect = own.dialect;
+        let waiting = own.outbox.post(|mail| {
+            let before = mail.bytes.len();
+            write_message(&mut mail.bytes, dialect, frame, &first);
+            mail.items.push_back(Item::Frame {
+                length: mail.bytes.len() - before,
+                written,
+            });
+            mail.bytes.len()
+        });
+        if waiting > self.max_waiting && !self.is_own {
+            let (limit, of) = ("max_waiting", self.max_waiting);
+            let failure = Failure {
+                message: "slow consumer".into(),
+                detail: format!("More than {of} bytes ({limit}) wait for this client.\n"),
+                code: "slow-consumer",
+                retry: "later",
+                receipt: None,
+            };
+            own.outbox.post(|mail| {
+                mail.bytes = Vec::new();
+                mail.items.clear();
+                mail.items.push_back(Item::Failure(Box::new(failure)));
+            });
+        }
+    }
+
+    /// Whether nothing more can be put before a slow client, whose connection this is alone.
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.is_own
+            && self
+                .members
+                .values()
+                .any(|member| member.outbox.mail_size() > STALL)
+    }
+}
+
+/// Headers of a message that are told anew, or that mean nothing to who gets it.
+fn is_told(name: &str) -> bool {
+    matches!(
+        name,
+        "subscription" | "message-id" | "ack" | "destination" | "content-length"
+    ) || kind::is_leaked(name)
+}
+
+/// Writes a message for a client. Headers that its version can't express are left out.
+fn write_message(
+    out: &mut Vec<u8>,
+    dialect: Dialect,
+    frame: &FrameRef<'_>,
+    first: &[Option<(&str, &str)>; 4],
+) {
+    let first = first.iter().flatten().copied();
+    let length = ContentLength::Auto;
+    let verb = Verb::Message;
+    if frame.is_plain() {
+        let others = frame.plain_headers().filter(|(name, _)| !is_told(name));
+        if encode(
+            out,
+            dialect,
+            verb,
+            first.clone().chain(others),
+            frame.body(),
+            length,
+        )
+        .is_ok()
+        {
+            return;
+        }
+    }
+    let others: Vec<(Cow<'_, str>, Cow<'_, str>)> = frame
+        .headers()
+        .filter(|(name, value)| !is_told(name) && is_written(name, value, dialect))
+        .collect();
+    let others = others.iter().map(|(name, value)| (&**name, &**value));
+    let own = first.filter(|(name, value)| is_written(name, value, dialect));
+    // All that could not be written is left out.
+    let _ = encode(out, dialect, verb, own.chain(others), frame.body(), length);
+}
+
+fn is_written(name: &str, value: &str, dialect: Dialect) -> bool {
+    if name.is_empty() {
+        return false;
+    }
+    match dialect {
+        Dialect::V1_2 => true,
+        Dialect::V1_1 => !name.contains('\r') && !value.contains('\r'),
+        Dialect::V1_0 | Dialect::Handshake => {
+            !name.contains([':', '\r', '\n']) && !value.contains(['\r', '\n'])
+        }
+    }
+}
+
+/// A message for the engine to hand to all who are subscribed.
+fn relayed(frame: &FrameRef<'_>, destination: &str) -> Message {
+    if frame.is_plain() {
+        let headers = frame.plain_headers().filter(|(name, _)| !is_told(name));
+        return Message::relayed(destination, headers, frame.body());
+    }
+    let headers: Vec<_> = frame.headers().filter(|(name, _)| !is_told(name)).collect();
+    let headers = headers.iter().map(|(name, value)| (&**name, &**value));
+    Message::relayed(destination, headers, frame.body())
+}

@@ -1,0 +1,392 @@
+//! What a link knows: who uses it, what they wait for, and what is to be written.
+
+mod acknowledge;
+mod incoming;
+mod loss;
+mod subscriptions;
+
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    sync::Arc,
+    task::Waker,
+    time::Instant,
+};
+
+use stompbox_broker::{Command, selector::Selector};
+use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, Version, encode};
+
+pub(super) use acknowledge::{ACK_OWN, ACK_SHARED, Acknowledge, Name};
+pub(super) use subscriptions::Subscribe;
+
+use super::{
+    config::UpstreamKind,
+    mail::{Failure, Item},
+    topics::Topic,
+};
+use crate::hub::Outbox;
+
+/// A connection's state, which clients and the connection's task share.
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) kind: UpstreamKind,
+    /// Serves one client: names are as the client spells them.
+    pub(super) is_own: bool,
+    /// While there is a connection.
+    pub(super) up: Option<Up>,
+    /// Encoded and not yet sent.
+    pub(super) out: Vec<u8>,
+    /// What came while there was no connection.
+    held: VecDeque<Held>,
+    pub(super) held_bytes: usize,
+    pub(super) waker: Option<Waker>,
+    pub(super) members: HashMap<u64, Member>,
+    /// In the order they were made, in which they are made again.
+    subscriptions: BTreeMap<u64, Subscription>,
+    /// An own connection's: numbers by the names the broker knows.
+    names: HashMap<Box<str>, u64>,
+    /// Receipts that the broker owes, the oldest first.
+    awaited: BTreeMap<u64, Awaited>,
+    /// Subscriptions that have ended, and what came for them since: it goes back.
+    ending: HashMap<u64, Vec<Box<str>>>,
+    next: u64,
+    /// Nobody uses it any more.
+    pub(super) is_closing: bool,
+    pub(super) down_since: Option<Instant>,
+    /// For the engine.
+    pub(super) publish: Vec<Command>,
+    /// Bytes that may wait for a client.
+    pub(super) max_waiting: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Up {
+    pub(super) version: Version,
+    pub(super) dialect: Dialect,
+}
+
+/// A client that uses the link.
+#[derive(Debug)]
+pub(super) struct Member {
+    outbox: Arc<Outbox>,
+    dialect: Dialect,
+    /// What each open transaction acknowledges.
+    transactions: HashMap<Box<str>, Vec<(u64, u64)>>,
+    /// Deliveries that wait for an acknowledgement, the oldest first.
+    window: VecDeque<Unacked>,
+    /// Deliveries before this number were lost with their connection, and come again.
+    floor: u64,
+    /// The numbers of its subscriptions.
+    subscriptions: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Unacked {
+    number: u64,
+    subscription: u64,
+    message_id: Box<str>,
+    /// 1.2: what the broker wants to hear.
+    ack: Option<Box<str>>,
+}
+
+#[derive(Debug)]
+struct Subscription {
+    target: Target,
+    /// All headers of its `SUBSCRIBE` but the receipt.
+    headers: Vec<(Box<str>, Box<str>)>,
+    ack: Ack,
+    /// What the broker leaves out of destinations.
+    prefix: &'static str,
+    /// What the broker can't choose by.
+    selector: Option<Arc<Selector>>,
+    /// The broker makes it by itself, for a `reply-to`.
+    is_implied: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Topic(Arc<Topic>),
+    Member { member: u64, id: Option<Box<str>> },
+}
+
+/// How deliveries of a subscription are acknowledged, as the client knows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ack {
+    /// The broker takes them for acknowledged when it sends them.
+    None,
+    /// By the gateway, when they are written to the client.
+    WhenWritten,
+    /// By the client.
+    Client {
+        /// One takes in all before it.
+        cumulative: bool,
+    },
+}
+
+/// What a receipt is for.
+#[derive(Debug)]
+enum Awaited {
+    /// A client's own.
+    Client {
+        member: u64,
+        receipt: Box<str>,
+        verb: Verb,
+    },
+    /// A subscription's, and the client that asked for it too.
+    Subscribed {
+        subscription: u64,
+        receipt: Option<Box<str>>,
+    },
+    /// All that a client sent has arrived.
+    Barrier { member: u64 },
+    /// An ended subscription: nothing more comes for it.
+    Ended { subscription: u64 },
+}
+
+#[derive(Debug)]
+struct Held {
+    member: Option<u64>,
+    verb: Verb,
+    headers: Vec<(Box<str>, Box<str>)>,
+    body: Vec<u8>,
+    length: ContentLength,
+}
+
+impl State {
+    pub(super) fn new(kind: UpstreamKind, is_own: bool, max_waiting: usize) -> Self {
+        Self {
+            kind,
+            is_own,
+            up: None,
+            out: Vec::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            waker: None,
+            members: HashMap::new(),
+            subscriptions: BTreeMap::new(),
+            names: HashMap::new(),
+            awaited: BTreeMap::new(),
+            ending: HashMap::new(),
+            next: 1,
+            is_closing: false,
+            down_since: Some(Instant::now()),
+            publish: Vec::new(),
+            max_waiting,
+        }
+    }
+
+    fn number(&mut self) -> u64 {
+        let number = self.next;
+        self.next += 1;
+        number
+    }
+
+    /// Bytes that wait to be sent.
+    pub(super) fn backlog(&self) -> usize {
+        self.out.len() + self.held_bytes
+    }
+
+    pub(super) fn join(&mut self, member: u64, outbox: Arc<Outbox>, dialect: Dialect) {
+        let member_state = Member {
+            outbox,
+            dialect,
+            transactions: HashMap::new(),
+            window: VecDeque::new(),
+            floor: 0,
+            subscriptions: Vec::new(),
+        };
+        self.members.insert(member, member_state);
+    }
+
+    /// Writes a frame, or keeps it until there is a connection.
+    fn put<'h>(
+        &mut self,
+        member: Option<u64>,
+        verb: Verb,
+        headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+        body: &[u8],
+        length: ContentLength,
+    ) -> Result<(), EncodeError> {
+        if let Some(up) = self.up {
+            return encode(&mut self.out, up.dialect, verb, headers, body, length);
+        }
+        // What no version can write is refused now.
+        encode(
+            &mut Vec::new(),
+            Dialect::V1_2,
+            verb,
+            headers.clone(),
+            body,
+            length,
+        )?;
+        let headers: Vec<(Box<str>, Box<str>)> =
+            headers.map(|(n, v)| (n.into(), v.into())).collect();
+        self.held_bytes += 100 + body.len();
+        self.held_bytes += headers
+            .iter()
+            .map(|(n, v)| n.len() + v.len())
+            .sum::<usize>();
+        self.held.push_back(Held {
+            member,
+            verb,
+            headers,
+            body: body.to_vec(),
+            length,
+        });
+        Ok(())
+    }
+
+    /// A frame of a client's that may have a receipt. `headers` have none.
+    pub(super) fn request<'h>(
+        &mut self,
+        member: u64,
+        verb: Verb,
+        headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+        body: &[u8],
+        length: ContentLength,
+        receipt: Option<&str>,
+    ) -> Result<(), EncodeError> {
+        let Some(receipt) = receipt else {
+            return self.put(Some(member), verb, headers, body, length);
+        };
+        let number = self.number();
+        let text = number.to_string();
+        let all = headers.map(shortened).chain([("receipt", text.as_str())]);
+        self.put(Some(member), verb, all, body, length)?;
+        let receipt = receipt.into();
+        let awaited = Awaited::Client {
+            member,
+            receipt,
+            verb,
+        };
+        self.awaited.insert(number, awaited);
+        Ok(())
+    }
+
+    /// The name of a client's transaction at the broker.
+    pub(super) fn transaction(&self, member: u64, id: &str) -> Box<str> {
+        match self.is_own {
+            true => id.into(),
+            false => format!("{member}-{id}").into(),
+        }
+    }
+
+    pub(super) fn begin(
+        &mut self,
+        member: u64,
+        id: &str,
+        receipt: Option<&str>,
+    ) -> Result<(), EncodeError> {
+        let name = self.transaction(member, id);
+        let headers = [("transaction", &*name)];
+        let length = ContentLength::Auto;
+        self.request(
+            member,
+            Verb::Begin,
+            headers.into_iter(),
+            b"",
+            length,
+            receipt,
+        )?;
+        if let Some(member) = self.members.get_mut(&member) {
+            member.transactions.insert(id.into(), Vec::new());
+        }
+        Ok(())
+    }
+
+    pub(super) fn end_transaction(
+        &mut self,
+        member: u64,
+        id: &str,
+        commits: bool,
+        receipt: Option<&str>,
+    ) -> Result<(), Box<Failure>> {
+        let known = self
+            .members
+            .get_mut(&member)
+            .and_then(|member| member.transactions.remove(id));
+        let Some(acknowledged) = known else {
+            // It was open when the connection was lost.
+            return Err(Box::new(Failure::lost(receipt.map(Into::into))));
+        };
+        if commits && let Some(member) = self.members.get_mut(&member) {
+            for (subscription, number) in acknowledged {
+                member.settle(subscription, number, false);
+            }
+        }
+        let name = self.transaction(member, id);
+        let headers = [("transaction", &*name)];
+        let verb = if commits { Verb::Commit } else { Verb::Abort };
+        let length = ContentLength::Auto;
+        self.request(member, verb, headers.into_iter(), b"", length, receipt)
+            .map_err(|error| {
+                Box::new(Failure::refused(
+                    &error.to_string(),
+                    receipt.map(Into::into),
+                ))
+            })
+    }
+
+    /// A client leaves when all that it sent has arrived.
+    pub(super) fn barrier(&mut self, member: u64) {
+        let asked = self.number();
+        let (name, text) = (format!("bye-{asked}"), asked.to_string());
+        let begin = [("transaction", name.as_str())];
+        let abort = [("transaction", name.as_str()), ("receipt", text.as_str())];
+        let length = ContentLength::Auto;
+        let written = self
+            .put(Some(member), Verb::Begin, begin.into_iter(), b"", length)
+            .and_then(|()| self.put(Some(member), Verb::Abort, abort.into_iter(), b"", length));
+        match written {
+            Ok(()) => {
+                self.awaited.insert(asked, Awaited::Barrier { member });
+            }
+            Err(_) => self.tell(Some(member), Item::Bye),
+        }
+    }
+
+    /// A client is gone: what is its own ends.
+    pub(super) fn leave(&mut self, member: u64) {
+        if self.is_own {
+            self.members.remove(&member);
+            self.is_closing = true;
+            return;
+        }
+        let own = self.members.get_mut(&member);
+        let own = own.map(|own| std::mem::take(&mut own.subscriptions));
+        for number in own.unwrap_or_default() {
+            // Numbers can always be written.
+            let _ = self.end(number, &[], None);
+        }
+        if let Some(gone) = self.members.remove(&member)
+            && self.up.is_some()
+        {
+            for id in gone.transactions.keys() {
+                let name = self.transaction(member, id);
+                let headers = [("transaction", &*name)];
+                let length = ContentLength::Auto;
+                // It could be written when it began.
+                let _ = self.put(None, Verb::Abort, headers.into_iter(), b"", length);
+            }
+        }
+        if !self.held.is_empty() {
+            // Nobody stands for it any more; what was sent without a receipt may be lost.
+            self.held.retain(|it| it.member != Some(member));
+        }
+    }
+
+    fn tell(&self, member: Option<u64>, item: Item) {
+        if let Some(member) = member.and_then(|member| self.members.get(&member)) {
+            member.outbox.post(|mail| mail.items.push_back(item));
+        }
+    }
+
+    /// How many subscriptions there are at the broker.
+    pub(super) fn subscriptions(&self) -> usize {
+        self.subscriptions.len()
+    }
+}
+
+/// A header, for as long as others beside it live.
+fn shortened<'s, 'h: 's>((name, value): (&'h str, &'h str)) -> (&'s str, &'s str) {
+    (name, value)
+}
