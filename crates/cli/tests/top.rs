@@ -50,6 +50,34 @@ fn once_it_prints_what_there_is() {
 }
 
 #[test]
+fn of_a_gateway_it_tells_what_is_behind() {
+    let broker = Broker::plain();
+    let gateway = Broker::start_as(
+        "gateway",
+        &[
+            "--admin",
+            "127.0.0.1:0",
+            "--upstream",
+            &broker.stomp,
+            "--upstream",
+            "stomp://127.0.0.1:1",
+        ],
+    );
+    let args = ["top", "--admin", &*gateway.admin, "-i", "100ms"];
+    let mut terminal = Terminal::run(&args, 24, 120, &[]);
+    terminal.shows(&[
+        "brokers up 1 of 2",
+        "DOWN stomp://127.0.0.1:1",
+        "Connections 0",
+    ]);
+    terminal.press("q");
+    assert!(terminal.ends().success());
+    let shot = gateway.json(&["top", "--once", "-i", "100ms"]);
+    assert_eq!(shot["gateway"]["upstreams"][0]["up"], true);
+    assert!(broker.json(&["top", "--once", "-i", "100ms"])["gateway"].is_null());
+}
+
+#[test]
 fn without_a_terminal_it_says_what_to_do() {
     let broker = Broker::plain();
     let (code, out, errors) = broker.admin(&["top"]);

@@ -37,7 +37,12 @@ impl Drop for Broker {
 
 impl Broker {
     pub(crate) fn start(options: &[&str]) -> Self {
-        let fixed = ["serve", "--stomp", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+        Self::start_as("serve", options)
+    }
+
+    /// A broker, or a gateway.
+    pub(crate) fn start_as(verb: &str, options: &[&str]) -> Self {
+        let fixed = [verb, "--stomp", "127.0.0.1:0", "--http", "127.0.0.1:0"];
         let mut child = stompbox(&[&fixed[..], options].concat()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let (mut stomp, mut pages) = (String::new(), String::new());

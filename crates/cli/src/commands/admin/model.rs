@@ -110,6 +110,33 @@ pub(crate) struct Logins {
     pub(crate) refused: u64,
 }
 
+/// What a gateway stands in front of.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Gateway {
+    pub(crate) upstreams: Vec<Upstream>,
+    /// Those that clients share.
+    pub(crate) connections: Vec<Shared>,
+    /// Those that have a client each.
+    pub(crate) own_connections: u64,
+}
+
+/// A broker behind a gateway.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Upstream {
+    pub(crate) upstream: String,
+    pub(crate) up: bool,
+    pub(crate) last_error: Option<String>,
+}
+
+/// A connection to a broker that clients share.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Shared {
+    pub(crate) up: bool,
+}
+
 /// A client's connection.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]

@@ -45,7 +45,7 @@ pub(crate) fn draw(frame: &mut Frame, state: &mut State) {
     let head = match area.height {
         0..8 => 1,
         8..BOTH => 2,
-        _ => 5,
+        _ => 5 + u16::from(state.shot.gateway.is_some()),
     };
     let parts = [
         Constraint::Length(head),
@@ -124,10 +124,13 @@ fn draw_head(buffer: &mut Buffer, area: Rect, state: &State, styles: &Styles) {
     let lines = overview(&state.shot, &state.url);
     let it = &state.shot.overview;
     let is_bad = it.memory.pressed || it.store.as_ref().is_some_and(|store| store.poisoned);
+    let gateway = state.shot.gateway.as_ref();
+    let is_down = gateway.is_some_and(|it| it.upstreams.iter().any(|it| !it.up));
     for (row, text) in (0_u16..).zip(&lines) {
         let style = match row {
             0 => styles.bar,
             4 if is_bad => styles.bad,
+            5 if is_down => styles.bad,
             _ => Style::new(),
         };
         line(buffer, area, row, &format!(" {text}"), style);

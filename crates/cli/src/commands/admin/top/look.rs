@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::{
     api::{Api, query, segment},
-    model::{Amount, Connection, Destination, Overview, listing, read},
+    model::{Amount, Connection, Destination, Gateway, Overview, listing, read},
     show::{print_connection, print_destination},
 };
 use crate::exit::Failure;
@@ -42,6 +42,8 @@ pub(crate) enum Thing {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Shot {
     pub(crate) overview: Overview,
+    /// None of a broker.
+    pub(crate) gateway: Option<Gateway>,
     /// None at the first look.
     pub(crate) rates: Option<Total>,
     pub(crate) destinations: Vec<Destination>,
@@ -113,6 +115,11 @@ impl Watch {
     pub(crate) async fn look(&mut self, wanted: &Wanted) -> Result<Shot, Failure> {
         let overview = self.api.get("/overview").await?;
         let now = Instant::now();
+        let gateway = match self.api.get("/gateway").await {
+            // A broker that was not yet to be a gateway.
+            Err(error) if error.is_missing() => Value::Null,
+            gateway => gateway?,
+        };
         // With a slash it would be a pattern, and fit nothing until it is typed to its end.
         let pattern = &wanted.destinations;
         let pattern = (!pattern.is_empty() && !pattern.contains('/')).then_some(&**pattern);
@@ -125,6 +132,7 @@ impl Watch {
             listing(&mut self.api, "/connections", &pairs, CONNECTIONS).await?;
         let mut shot = Shot {
             overview: read(&overview)?,
+            gateway: read(&gateway)?,
             is_cut: [more, more_connections],
             ..Shot::default()
         };
@@ -160,6 +168,7 @@ impl Watch {
         });
         shot.raw = json!({
             "overview": overview,
+            "gateway": gateway,
             "rates": rates,
             "destinations": destinations,
             "connections": connections,

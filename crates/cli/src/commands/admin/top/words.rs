@@ -7,6 +7,7 @@ use std::{
 
 use super::{
     super::{
+        model::Gateway,
         table::{Column as Plain, Table},
         text::{age, bytes, count, plain, rate},
     },
@@ -15,9 +16,9 @@ use super::{
     state::State,
 };
 
-/// The broker in five lines of at most 80 columns, unless numbers are very large. The first is its
-/// title.
-pub(crate) fn overview(shot: &Shot, url: &str) -> [String; 5] {
+/// The broker in five lines of at most 80 columns, unless numbers are very large, and a gateway in
+/// one more. The first is its title.
+pub(crate) fn overview(shot: &Shot, url: &str) -> Vec<String> {
     let it = &shot.overview;
     let per = |number: Option<f64>| number.map_or_else(|| "-".into(), rate);
     let size = |number: Option<f64>| number.map_or_else(|| "-".into(), |it| bytes(it as u64));
@@ -77,7 +78,25 @@ pub(crate) fn overview(shot: &Shot, url: &str) -> [String; 5] {
             ("expired", messages.expired),
         ]),
     );
-    [title, flow, peers, held, rest]
+    let behind = shot.gateway.as_ref().map(behind);
+    let lines = [title, flow, peers, held, rest];
+    lines.into_iter().chain(behind).collect()
+}
+
+/// The brokers behind a gateway, and why the first that is not there is not.
+fn behind(it: &Gateway) -> String {
+    let up = it.upstreams.iter().filter(|it| it.up).count();
+    let shared = it.connections.iter().filter(|it| it.up).count();
+    let mut line = format!(
+        "brokers up {up} of {}  connections to them: {shared} shared, {} own",
+        it.upstreams.len(),
+        count(it.own_connections)
+    );
+    if let Some(down) = it.upstreams.iter().find(|it| !it.up) {
+        let why = down.last_error.as_ref().unwrap_or(&down.upstream);
+        line.push_str(&format!("  DOWN {}", plain(why)));
+    }
+    line
 }
 
 /// What there is of it: `  dropped 3  dead 4`.
