@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::Value;
-use tokio::time::timeout;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::timeout,
+};
 
 use super::{
     api::{Api, query},
@@ -31,11 +34,13 @@ pub(crate) async fn events(args: Events) -> Result<(), Failure> {
     let kinds = (!args.kinds.is_empty()).then(|| args.kinds.join(","));
     let path = query("/events", &[("kinds", kinds.as_deref())]);
     let mut lines = api.lines(&path).await?;
+    // One for all the time: a signal between two waits is not lost.
+    let mut interrupted = signal(SignalKind::interrupt())?;
     let mut seen = 0;
     while args.count.is_none_or(|count| seen < count) {
         let next = tokio::select! {
             next = timeout(SILENCE, lines.next()) => next,
-            _ = tokio::signal::ctrl_c() => return Err(Exit::interrupted()),
+            _ = interrupted.recv() => return Err(Exit::interrupted()),
         };
         let line = match next {
             Ok(line) => line?,
