@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Broker, BrokerError, Counts, DestinationKind, Identity, Message, Time,
+    Broker, BrokerError, Counts, Identity, Message, Time,
     destination::{Purpose, Target, cut},
     inspect::public_name,
     message::Entry,
@@ -259,6 +259,25 @@ impl Broker {
         (end < self.queues.places()).then_some(end)
     }
 
+    /// Whether a durable subscription may end: nobody uses it.
+    ///
+    /// # Errors
+    ///
+    /// Somebody uses it, or there is none whose queue has that name.
+    pub fn check_durable_removal(&self, queue: &str) -> Result<(), BrokerError> {
+        let name = cut(queue);
+        let key = self.queue_names.get(queue).copied();
+        let found = key.and_then(|key| self.queues.get(key));
+        match found.filter(|_| self.durable.definition(queue).is_some()) {
+            None => Err(BrokerError::NoSuchDestination { name }),
+            Some(it) if !it.consumers.is_empty() => Err(BrokerError::DurableSubscription {
+                name,
+                reason: "is in use on another connection",
+            }),
+            Some(_) => Ok(()),
+        }
+    }
+
     /// Ends a durable subscription, with all that it kept. False: there is none whose queue has that
     /// name.
     ///
@@ -276,12 +295,66 @@ impl Broker {
         result
     }
 
-    /// Removes a destination that nobody uses, with its messages.
+    /// Whether [`remove_destination`](Self::remove_destination) would remove something. Gives how
+    /// many messages would go with it.
     ///
     /// # Errors
     ///
     /// There is none of that name; or somebody uses it, has its messages, or it belongs to a
     /// connection or durable subscription; or, with `if_empty`, it is not empty.
+    pub fn check_removal(&self, name: &str, if_empty: bool) -> Result<Removed, BrokerError> {
+        let missing = || BrokerError::NoSuchDestination { name: cut(name) };
+        let (messages, reason) = match self.queue_named(name) {
+            Some(key) => {
+                let queue = self.queues.get(key).ok_or_else(missing)?;
+                let messages = match &queue.log {
+                    Some(log) => log.len(),
+                    None => queue.messages.len(),
+                };
+                let reason = match queue.life {
+                    Life::Connection(_) => "belongs to a connection, and goes with it",
+                    Life::Subscription => "belongs to a durable subscription, and goes with it",
+                    Life::Normal if !queue.consumers.is_empty() => "has consumers",
+                    Life::Normal if queue.in_flight > 0 => {
+                        "has messages that are on their way, or come back later"
+                    }
+                    Life::Normal => "",
+                };
+                (messages, reason)
+            }
+            None => {
+                let topic = self.topic_named(name).and_then(|key| self.topics.get(key));
+                let topic = topic.ok_or_else(missing)?;
+                let kept = topic.log.as_ref().map_or(0, |log| log.len());
+                let reason = if !topic.plain.is_empty() || !topic.selective.is_empty() {
+                    "has subscribers"
+                } else if !topic.bindings.is_empty() {
+                    "has durable subscriptions"
+                } else {
+                    ""
+                };
+                (kept + usize::from(topic.retained.is_some()), reason)
+            }
+        };
+        let reason = match reason {
+            "" if if_empty && messages > 0 => "is not empty",
+            reason => reason,
+        };
+        if !reason.is_empty() {
+            let name = cut(name);
+            return Err(BrokerError::InUse { name, reason });
+        }
+        Ok(Removed {
+            messages: messages as u64,
+        })
+    }
+
+    /// Removes a destination that nobody uses, with its messages. Many should be
+    /// [dropped](crate::Transfer::drop_from) before: this is one turn.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_removal`](Self::check_removal).
     pub fn remove_destination(
         &mut self,
         name: &str,
@@ -289,76 +362,28 @@ impl Broker {
         now: Time,
     ) -> Result<Removed, BrokerError> {
         self.now = self.now.max(now);
-        let in_use = |reason| {
-            let name = cut(name);
-            Err(BrokerError::InUse { name, reason })
-        };
-        let missing = || BrokerError::NoSuchDestination { name: cut(name) };
-        let Some(key) = self.queue_named(name) else {
-            let key = self.topic_named(name).ok_or_else(missing)?;
-            return self.remove_topic(key, name, if_empty);
-        };
-        let queue = self.queues.get(key).ok_or_else(missing)?;
-        match queue.life {
-            Life::Connection(_) => return in_use("belongs to a connection, and goes with it"),
-            Life::Subscription => {
-                return in_use("belongs to a durable subscription, and goes with it");
-            }
-            Life::Normal => {}
+        let removed = self.check_removal(name, if_empty)?;
+        if let Some(key) = self.queue_named(name) {
+            self.delete_queue(key);
+        } else if let Some(key) = self.topic_named(name) {
+            self.remove_topic(key);
         }
-        if !queue.consumers.is_empty() {
-            return in_use("has consumers");
-        }
-        if queue.in_flight > 0 {
-            return in_use("has messages that are on their way, or come back later");
-        }
-        let messages = match &queue.log {
-            Some(log) => log.len() as u64,
-            None => queue.messages.len() as u64,
-        };
-        if if_empty && messages > 0 {
-            return in_use("is not empty");
-        }
-        self.delete_queue(key);
         self.settle_turn();
-        Ok(Removed { messages })
+        Ok(removed)
     }
 
-    fn remove_topic(
-        &mut self,
-        key: TopicKey,
-        name: &str,
-        if_empty: bool,
-    ) -> Result<Removed, BrokerError> {
+    fn remove_topic(&mut self, key: TopicKey) {
         let topic = &mut self.topics[key];
-        let used = !topic.plain.is_empty() || !topic.selective.is_empty();
-        let kept = topic.log.as_ref().map_or(0, |log| log.len() as u64);
-        let messages = kept + u64::from(topic.retained.is_some());
-        let reason = if used {
-            "has subscribers"
-        } else if !topic.bindings.is_empty() {
-            "has durable subscriptions"
-        } else if if_empty && messages > 0 {
-            "is not empty"
-        } else {
-            ""
-        };
-        if !reason.is_empty() {
-            let name = cut(name);
-            return Err(BrokerError::InUse { name, reason });
-        }
         let log = topic.log.take();
-        self.log_bytes = self
-            .log_bytes
-            .saturating_sub(log.map_or(0, |log| log.bytes()));
-        if let Some(old) = self.topics[key].retained.take() {
+        let retained = topic.retained.take();
+        let name = Arc::clone(&topic.key);
+        let bytes = log.map_or(0, |log| log.bytes());
+        self.log_bytes = self.log_bytes.saturating_sub(bytes);
+        if let Some(old) = retained {
             self.memory = self.memory.saturating_sub(old.message.size());
-            let name = Arc::clone(&self.topics[key].key);
             self.store_retained(Sender::default(), &name, None);
         }
         self.forget_unused_topic(key);
-        self.settle_turn();
-        Ok(Removed { messages })
     }
 
     /// Hands what the server tells of itself to those who are subscribed to it.
@@ -409,11 +434,6 @@ impl Broker {
             return self.check_room();
         }
         Ok(())
-    }
-
-    /// What a destination of that name is.
-    pub fn kind_of(&self, name: &str) -> Option<DestinationKind> {
-        self.destination(name).map(|it| it.info.kind)
     }
 }
 

@@ -512,7 +512,12 @@ async fn a_destination_that_nobody_uses_is_removed() {
     http.delete(&path("/queue/c"))
         .await
         .fault(404, "no-such-destination");
-    let gone = json!({ "deleted": true, "messages": 1 });
+    let mut many = String::new();
+    for _ in 0..2500 {
+        many += "SEND\ndestination:/queue/a\n\nx\0";
+    }
+    ann.settled(&many).await;
+    let gone = json!({ "deleted": true, "messages": 2501 });
     assert_eq!(http.delete(&path("/queue/a")).await.ok(), gone);
     http.get(&path("/queue/a"))
         .await
@@ -551,6 +556,18 @@ async fn durable_subscriptions_are_listed_and_ended() {
     let list = http.get("/api/v1/durable-subscriptions").await.ok();
     assert_eq!(list["items"][0]["depth"], 1);
     assert_eq!(list["items"][0]["connected"], false);
+    // Of a queue that is none.
+    bob.done("SEND\ndestination:/queue/a", "").await;
+    let other = "/api/v1/durable-subscriptions/L3F1ZXVlL2E";
+    http.delete(other)
+        .await
+        .fault(404, "no-such-durable-subscription");
+    http.get("/api/v1/destination?name=/queue/a").await.ok();
+    // More than go in one turn.
+    for _ in 0..2500 {
+        bob.send("SEND\ndestination:/topic/news\na:1\n\nx\0").await;
+    }
+    bob.settled("").await;
     assert!(list["items"][0]["last_seen"].as_u64().is_some());
     assert_eq!(http.delete(&path).await.ok(), json!({ "deleted": true }));
     http.delete(&path)

@@ -4,7 +4,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use http::Response;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use stompbox_broker::DurableSubscription;
+use stompbox_broker::{Broker, BrokerError, DurableSubscription};
 
 use super::{
     State,
@@ -112,10 +112,14 @@ pub(super) async fn remove(
     let queue = BASE64_URL_SAFE_NO_PAD.decode(key).ok();
     let queue = queue.and_then(|it| String::from_utf8(it).ok());
     let queue = queue.ok_or_else(missing)?;
-    let ended = state
-        .shared
-        .hub
-        .store(|broker, now| broker.end_durable_subscription(&queue, now))?;
+    let check = |broker: &mut Broker| broker.check_durable_removal(&queue);
+    let hub = &state.shared.hub;
+    match hub.store(|broker, _| check(broker)) {
+        Err(BrokerError::NoSuchDestination { .. }) => return Err(missing()),
+        checked => checked?,
+    }
+    messages::thin_out(state, &queue, check).await?;
+    let ended = hub.store(|broker, now| broker.end_durable_subscription(&queue, now))?;
     if !ended {
         return Err(missing());
     }

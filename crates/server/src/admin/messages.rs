@@ -225,16 +225,63 @@ pub(super) async fn settle(state: &State) -> Result<(), Fault> {
 
 /// Removes a destination. Gives how many messages went with it.
 pub(super) async fn remove(state: &State, name: &str, if_empty: bool) -> Result<u64, Fault> {
-    let removed = state
-        .shared
-        .hub
-        .store(|broker, now| broker.remove_destination(name, if_empty, now));
-    let removed = match removed {
-        Err(BrokerError::NoSuchDestination { .. }) => return Err(missing(name)),
-        removed => removed?,
+    let check = |broker: &mut Broker| broker.check_removal(name, if_empty).map(drop);
+    let dropped = match if_empty {
+        true => 0,
+        false => thin_out(state, name, check).await?,
     };
+    let hub = &state.shared.hub;
+    let removed = hub.store(|broker, now| broker.remove_destination(name, if_empty, now));
+    let removed = removed.map_err(|error| named(name, error))?;
     settle(state).await?;
-    Ok(removed.messages)
+    Ok(dropped + removed.messages)
+}
+
+fn named(name: &str, error: BrokerError) -> Fault {
+    match error {
+        BrokerError::NoSuchDestination { .. } => missing(name),
+        error => error.into(),
+    }
+}
+
+/// How many messages may go in one turn with what they are in.
+const FEW: u64 = 1000;
+
+/// Drops messages of a queue that is to go, in turns, until there are few, as long as it still may go.
+/// Gives how many were dropped.
+pub(super) async fn thin_out(
+    state: &State,
+    queue: &str,
+    check: impl Fn(&mut Broker) -> Result<(), BrokerError>,
+) -> Result<u64, Fault> {
+    let mut dropped = 0;
+    loop {
+        let turn = state.shared.hub.store(|broker, now| {
+            check(broker)?;
+            let depth = broker.destination(queue).map_or(0, |it| it.info.depth);
+            let Ok(transfer) = Transfer::drop_from(broker, queue) else {
+                // A topic keeps few.
+                return Ok(None);
+            };
+            if depth <= FEW {
+                return Ok(None);
+            }
+            let mut transfer = transfer.at_most(FEW);
+            let progress = broker.transfer(&mut transfer, now)?;
+            Ok(Some((transfer.done(), progress)))
+        });
+        match turn.map_err(|error| named(queue, error).after("dropped", dropped))? {
+            None => return Ok(dropped),
+            Some((count, Progress::Waits)) => {
+                dropped += count;
+                time::sleep(AGAIN).await;
+            }
+            Some((count, _)) => {
+                dropped += count;
+                tokio::task::yield_now().await;
+            }
+        }
+    }
 }
 
 #[derive(Deserialize)]
