@@ -9,6 +9,7 @@ use crate::{
     journal::ReceiptKey,
     message::Entry,
     subscription::Origin,
+    traffic::Count,
 };
 
 impl Broker {
@@ -180,6 +181,7 @@ impl Broker {
             return self.refuse(unacked, requeue, receipt);
         }
         if let Origin::Queue(queue) = unacked.origin {
+            self.count(queue, Count::Acknowledged);
             self.consumed(queue, &unacked.entry, receipt);
         }
         None
@@ -201,7 +203,11 @@ impl Broker {
         self.memory = self.memory.saturating_sub(unacked.entry.size as usize);
         if let Origin::Queue(queue) = unacked.origin {
             self.landed(queue);
+            if let Some(queue) = self.queues.get_mut(queue) {
+                queue.unacked = queue.unacked.saturating_sub(1);
+            }
         }
+        self.unacked = self.unacked.saturating_sub(1);
         if let Some(subscription) = self.subscriptions.get_mut(unacked.subscription) {
             subscription.unacked = subscription.unacked.saturating_sub(1);
             let size = u64::from(unacked.entry.size);

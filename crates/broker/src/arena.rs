@@ -38,6 +38,20 @@ impl<T> Arena<T> {
         (*generation == (key >> 32) as u32).then_some(value)
     }
 
+    /// The first thing whose place is at least that number, with its place.
+    pub(crate) fn at_or_after(&self, place: usize, before: usize) -> Option<(usize, u64, &T)> {
+        let end = before.min(self.slots.capacity());
+        (place..end).find_map(|index| {
+            let (generation, value) = self.slots.get(index)?;
+            Some((index, key(index, *generation), value))
+        })
+    }
+
+    /// All places are before this.
+    pub(crate) fn places(&self) -> usize {
+        self.slots.capacity()
+    }
+
     pub(crate) fn contains(&self, key: u64) -> bool {
         self.get(key).is_some()
     }

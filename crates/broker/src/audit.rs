@@ -83,14 +83,27 @@ impl Broker {
 
     fn audit_queues(&self) -> Result<(), String> {
         same("named queues", self.queue_names.len(), self.queues.len())?;
+        let waiting = self.queues.iter().map(|(_, queue)| &queue.messages);
+        let (count, bytes) = waiting.fold((0, 0), |(count, bytes), it| {
+            (count + it.len() as u64, bytes + it.bytes())
+        });
+        same("waiting messages", self.waiting, (count, bytes))?;
+        let streams = self.queues.iter().filter(|(_, it)| it.log.is_some());
+        same("streams", self.streams, streams.count())?;
+        let watchers = self.subscriptions.iter().filter(|(_, it)| it.watches);
+        same("watchers", self.watchers, watchers.count())?;
         let mut in_flight: HashMap<QueueKey, usize> = HashMap::new();
+        let mut unacknowledged = 0;
+        let mut unacked_of: HashMap<QueueKey, usize> = HashMap::new();
         let mut fly = |queue| *in_flight.entry(queue).or_default() += 1;
         for id in self.connections.ids() {
             let Some(connection) = self.connections.get(id) else {
                 continue;
             };
+            unacknowledged += connection.unacked.len();
             for (_, unacked) in connection.unacked.iter() {
                 if let Origin::Queue(queue) = unacked.origin {
+                    *unacked_of.entry(queue).or_default() += 1;
                     fly(queue);
                 }
             }
@@ -102,6 +115,7 @@ impl Broker {
             }
         }
         self.durable.dying.values().for_each(|it| fly(it.queue));
+        same("unacknowledged", self.unacked, unacknowledged)?;
         for (key, queue) in self.queues.iter() {
             let name = &queue.key;
             let messages = &queue.messages;
@@ -114,6 +128,8 @@ impl Broker {
                 .map(crate::message::Entry::expiry)
                 .collect();
             same(name, &queue.expiring, &expiring)?;
+            let unacked = unacked_of.remove(&key).unwrap_or_default();
+            same(name, ("unacked", queue.unacked), ("unacked", unacked))?;
             let flying = in_flight.remove(&key).unwrap_or_default() + self.prepared_for(key);
             same(name, ("in flight", queue.in_flight), ("in flight", flying))?;
             if let Some(owner) = queue

@@ -12,6 +12,7 @@ use crate::{
     consumers::SubscriptionKey,
     destination::{BareDestination, Purpose, Reader, cut},
     durable::Durable,
+    event::{Event, Events},
     journal::Journal,
     message::Entry,
     pattern::Pattern,
@@ -21,6 +22,7 @@ use crate::{
     selector::SelectorCache,
     subscription::Subscription,
     topic::{Topic, TopicKey},
+    traffic::{Count, Traffic},
 };
 
 /// Whose spelling and meaning of headers counts where the brokers contradict each other.
@@ -178,6 +180,18 @@ pub struct Broker {
     pub(crate) letters: VecDeque<Arc<Message>>,
     /// One is being sent.
     pub(crate) burying: bool,
+    /// All destinations together.
+    pub(crate) traffic: Traffic,
+    /// Messages that wait in queues, and their bytes.
+    pub(crate) waiting: (u64, u64),
+    /// Messages that wait for an acknowledgement.
+    pub(crate) unacked: usize,
+    pub(crate) streams: usize,
+    /// Messages that slow subscribers of topics did not get.
+    pub(crate) topic_drops: u64,
+    /// Subscriptions to what the server tells of itself.
+    pub(crate) watchers: usize,
+    pub(crate) events: Events,
 }
 
 /// Commands that wait for a transaction before their client is read no faster than it is stored.
@@ -214,6 +228,13 @@ impl Broker {
             expiring: HashSet::default(),
             letters: VecDeque::new(),
             burying: false,
+            traffic: Traffic::default(),
+            waiting: (0, 0),
+            unacked: 0,
+            streams: 0,
+            topic_drops: 0,
+            watchers: 0,
+            events: Events::default(),
         }
     }
 
@@ -515,11 +536,26 @@ impl Broker {
     pub(crate) fn update_pressure(&mut self) {
         let used = self.memory + self.journal.bytes();
         let tenth = self.config.max_memory / 10;
+        let before = self.pressed;
         if used > 9 * tenth {
             self.pressed = true;
         } else if used < 8 * tenth {
             self.pressed = false;
         }
+        if self.pressed != before {
+            let pressed = self.pressed;
+            self.events.push(Event::Memory { pressed });
+        }
+    }
+
+    /// Something happened to a message of a queue.
+    #[inline]
+    pub(crate) fn count(&mut self, key: QueueKey, what: Count) {
+        let now = self.now;
+        if let Some(queue) = self.queues.get_mut(key) {
+            queue.traffic.add(what, 1, now);
+        }
+        self.traffic.add(what, 1, now);
     }
 
     /// Whether a message of that many bytes may be held.
@@ -543,7 +579,13 @@ impl Broker {
             priority: message.priority,
             expires: message.expires,
             stored: 0,
+            arrived: seconds(self.now),
             message: Some(Arc::clone(message)),
         }
     }
+}
+
+/// A time in seconds, as entries have it.
+pub(crate) fn seconds(time: Time) -> u32 {
+    u32::try_from(time / 1000).unwrap_or(u32::MAX)
 }

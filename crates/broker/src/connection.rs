@@ -18,6 +18,11 @@ impl ConnectionId {
         (self.0 & 0xffff_ffff) as usize
     }
 
+    /// The id of that number, which may be nobody's.
+    pub fn of_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number, which no other connection of this broker has or had.
     pub fn number(self) -> u64 {
         self.0
@@ -305,6 +310,18 @@ impl Connections {
         self.places.len() - self.free.len()
     }
 
+    /// All of them have places before this.
+    pub(crate) fn places(&self) -> usize {
+        self.places.len()
+    }
+
+    /// Who is at a place.
+    pub(crate) fn at(&self, place: usize) -> Option<(ConnectionId, &Connection)> {
+        let (generation, connection) = self.places.get(place)?;
+        let id = ConnectionId(u64::from(*generation) << 32 | place as u64);
+        Some((id, connection.as_deref()?))
+    }
+
     /// Gives a connection something to do.
     #[inline]
     pub(crate) fn output(&mut self, id: ConnectionId, output: Output) {
@@ -348,6 +365,7 @@ mod tests {
                 priority: 4,
                 expires: 0,
                 stored: 0,
+                arrived: 0,
             },
             cumulative: false,
         }

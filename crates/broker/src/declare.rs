@@ -5,8 +5,9 @@ use std::sync::Arc;
 use crate::{
     Broker, BrokerError, ConnectionId,
     consumers::SubscriptionKey,
-    destination::cut,
+    destination::{SYSTEM, cut},
     dialect::queue::QueueHeaders,
+    event::Event,
     queue::{Life, QueueKey},
     subscription::Source,
     topic::{Topic, TopicKey},
@@ -63,7 +64,8 @@ impl Broker {
         let queue = self
             .queues
             .insert(crate::queue::Queue::new(Arc::clone(&name), Life::Normal));
-        self.queue_names.insert(name, queue);
+        self.queue_names.insert(Arc::clone(&name), queue);
+        self.events.push(Event::Created { destination: name });
         self.idle_queues.insert(queue);
         if let Some(declared) = declared {
             self.set_options(queue, declared.clone());
@@ -94,6 +96,7 @@ impl Broker {
 
     pub(crate) fn set_options(&mut self, queue: QueueKey, options: QueueHeaders) {
         if options.stream == Some(true) {
+            self.streams += usize::from(self.queues[queue].log.is_none());
             self.queues[queue].log = Some(Box::new(crate::log::Log::new(crate::log::Retention {
                 messages: options.max_length.unwrap_or(u64::MAX),
                 bytes: options.max_length_bytes.unwrap_or(self.config.stream_bytes),
@@ -117,6 +120,7 @@ impl Broker {
         }
         while let Some(entry) = self.queues[key].messages.pop() {
             self.release(&entry);
+            self.no_longer_waits(&entry);
             self.consumed(key, &entry, None);
         }
         while let Some(log) = &mut self.queues[key].log
@@ -144,6 +148,9 @@ impl Broker {
         self.undefine_queue(key);
         if let Some(queue) = self.queues.remove(key) {
             self.queue_names.remove(&queue.key);
+            self.streams -= usize::from(queue.log.is_some());
+            let destination = queue.key;
+            self.events.push(Event::Removed { destination });
         }
         self.idle_queues.remove(&key);
         self.expiring.remove(&key);
@@ -191,7 +198,10 @@ impl Broker {
         }
         topic.bindings = self.durable.bindings_of(key);
         let topic = self.topics.insert(topic);
-        self.topic_names.insert(name, topic);
+        self.topic_names.insert(Arc::clone(&name), topic);
+        if !name.starts_with(SYSTEM) {
+            self.events.push(Event::Created { destination: name });
+        }
         Ok(topic)
     }
 
@@ -208,6 +218,10 @@ impl Broker {
         {
             let topic = self.topics.remove(key);
             self.topic_names.remove(&topic.key);
+            let destination = topic.key;
+            if !destination.starts_with(SYSTEM) {
+                self.events.push(Event::Removed { destination });
+            }
             self.log_order.retain(|other| *other != key);
         }
     }

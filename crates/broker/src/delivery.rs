@@ -9,10 +9,12 @@ use crate::{
     connection::{Unacked, Unwritten},
     consumers::SubscriptionKey,
     dialect::subscribe::SlowPolicy,
+    event::Event,
     message::Entry,
     queue::{Cursor, QueueKey},
     redelivery::Death,
     subscription::{Origin, Source, Waiting},
+    traffic::Count,
     view::Seen,
 };
 
@@ -83,6 +85,7 @@ impl Broker {
         let redeliveries = entry.deliveries;
         let sequence = entry.sequence;
         let (expires, failures, priority) = (entry.expires, entry.failures, entry.priority);
+        let arrived = entry.arrived;
         connection.outstanding += size;
         connection.handed_out += size as u64;
         let mut tag = 0;
@@ -91,8 +94,10 @@ impl Broker {
             subscription.unacked_bytes += u64::from(entry.size);
             entry.deliveries += 1;
             self.memory += entry.size as usize;
+            self.unacked += 1;
             if let Origin::Queue(queue) = origin {
                 self.queues[queue].in_flight += 1;
+                self.queues[queue].unacked += 1;
             }
             tag = connection.unacked.push(Unacked {
                 subscription: key,
@@ -129,9 +134,16 @@ impl Broker {
             expires,
             failures,
             priority,
+            arrived,
         }));
         if !std::mem::replace(&mut connection.dirty, true) {
             self.connections.dirty.push(id);
+        }
+        if let Origin::Queue(queue) = origin {
+            self.count(queue, Count::Out);
+            if redeliveries > 0 {
+                self.count(queue, Count::Redelivered);
+            }
         }
     }
 
@@ -344,6 +356,7 @@ impl Broker {
                 return self.block(key);
             }
         }
+        self.subscriptions[key].told_slow = false;
         if self.subscriptions[key].reading.is_some() {
             return self.read_on(key);
         }
@@ -451,6 +464,10 @@ impl Broker {
             || subscription
                 .pending_limit
                 .is_some_and(|most| subscription.waiting.len() as u64 >= most);
+        if excess {
+            self.tell_slow(key);
+        }
+        let subscription = &self.subscriptions[key];
         match &subscription.slow {
             SlowPolicy::Conflate(header) => {
                 let value = |entry: &Entry| {
@@ -472,9 +489,15 @@ impl Broker {
                 }
             }
             // It wants none to wait.
-            SlowPolicy::DropHead if subscription.pending_limit == Some(0) => return,
+            SlowPolicy::DropHead if subscription.pending_limit == Some(0) => {
+                self.topic_drops += 1;
+                return;
+            }
             SlowPolicy::DropHead if excess => self.drop_oldest(key),
-            SlowPolicy::DropTail if excess => return,
+            SlowPolicy::DropTail if excess => {
+                self.topic_drops += 1;
+                return;
+            }
             SlowPolicy::Disconnect if excess => {
                 let id = subscription.connection;
                 let pending = subscription.pending_limit;
@@ -489,6 +512,19 @@ impl Broker {
             _ => {}
         }
         self.push_waiting(key, waiting);
+    }
+
+    /// Tells once that a subscriber has fallen behind.
+    fn tell_slow(&mut self, key: SubscriptionKey) {
+        let subscription = &mut self.subscriptions[key];
+        if std::mem::replace(&mut subscription.told_slow, true) {
+            return;
+        }
+        self.events.push(Event::SlowConsumer {
+            connection: subscription.connection,
+            subscription: subscription.subscriber.id.clone().unwrap_or_default(),
+            waiting: subscription.waiting.len(),
+        });
     }
 
     /// A message that a subscription is to get before all that comes.
@@ -506,6 +542,7 @@ impl Broker {
     }
 
     fn dropped(&mut self, key: SubscriptionKey, waiting: &Waiting) {
+        self.topic_drops += 1;
         self.subscriptions[key].waiting_bytes -= u64::from(waiting.entry.size);
         self.release(&waiting.entry);
     }

@@ -129,7 +129,8 @@ pub(crate) enum Target<'a> {
 }
 
 /// Prefixes by which a part of a comma list is known to be a destination.
-const PREFIXES: [&str; 10] = [
+const PREFIXES: [&str; 11] = [
+    SYSTEM,
     "/queue/",
     "/topic/",
     "/temp-queue/",
@@ -231,10 +232,17 @@ impl<'a> Target<'a> {
         if let Some(rest) = name.strip_prefix("/user/") {
             return Self::user(name, rest, reader);
         }
+        if let Some(rest) = name.strip_prefix(SYSTEM) {
+            if !subscribes {
+                return Err(invalid(name, "is only for SUBSCRIBE"));
+            }
+            not_empty(name, rest)?;
+            return Self::named(name, "topic", name.into(), reader.purpose);
+        }
         let bare = reader.bare.said(reader.multicast);
         if name.starts_with('/') || bare == BareDestination::Error || name.is_empty() {
             let reason = "begins with none of /queue/, /topic/, /temp-queue/, /temp-topic/, \
-                /dsub/, /amq/queue/, /exchange/ and /user/";
+                /dsub/, /amq/queue/, /exchange/, /user/ and /$SYS/";
             return Err(invalid(name, reason));
         }
         let kind = bare.kind();
@@ -369,6 +377,9 @@ pub(crate) fn public_reply(name: &str, reply_token: &str) -> Option<String> {
     }
     Some(format!("/reply-{kind}/{reply_token}/{rest}"))
 }
+
+/// What begins the names of what the server tells of itself.
+pub(crate) const SYSTEM: &str = "/$SYS/";
 
 const AMQ_QUEUE: &str = "/amq/queue/";
 const AMQ_TOPIC: &str = "/exchange/amq.topic/";

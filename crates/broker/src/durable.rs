@@ -10,7 +10,7 @@ use stompbox_store::{Op, Recovered, StoreError};
 
 use crate::{
     Broker, BrokerError, Config, Message, Output, Time,
-    broker::Hasher,
+    broker::{Hasher, seconds},
     consumers::SubscriptionKey,
     definitions::{
         read_job, read_queue, split_time, with_time, write_definition, write_job, write_queue,
@@ -66,6 +66,10 @@ impl Durable {
         self.definitions
             .get(name)
             .map(|(definition, ..)| definition)
+    }
+
+    pub(crate) fn subscriptions(&self) -> usize {
+        self.definitions.len()
     }
 
     pub(crate) fn has_subscriptions(&self) -> bool {
@@ -248,11 +252,14 @@ impl Broker {
             priority: message.priority.min(9),
             expires: message.expires,
             stored: RECOVERED,
+            arrived: seconds(self.now),
         };
         if entry.expires != 0 {
             self.queues[queue].expiring.insert(entry.expiry());
             self.expiring.insert(queue);
         }
+        self.waiting.0 += 1;
+        self.waiting.1 += u64::from(entry.size);
         self.queues[queue].messages.insert(entry);
     }
 

@@ -118,6 +118,20 @@ pub enum BrokerError {
         /// The limit.
         limit: usize,
     },
+    /// The destination can't go, since somebody uses it.
+    #[error("destination {name:?} {reason}")]
+    InUse {
+        /// Its name.
+        name: String,
+        /// By whom.
+        reason: &'static str,
+    },
+    /// Whoever looks after the broker ended the connection.
+    #[error("this connection was ended by an operator: {reason}")]
+    Kicked {
+        /// What they said.
+        reason: String,
+    },
     /// A topic's subscriber takes its messages too slowly.
     #[error("this client takes its messages too slowly: {limit}, which is {value}, was reached")]
     SlowConsumer {
@@ -146,6 +160,8 @@ impl BrokerError {
             Self::StorageFull { .. } => "storage-full",
             Self::StoreFailed { .. } => "store-failed",
             Self::TooMany { .. } => "too-many",
+            Self::InUse { .. } => "in-use",
+            Self::Kicked { .. } => "kicked",
             Self::SlowConsumer { .. } => "slow-consumer",
         }
     }
@@ -157,6 +173,7 @@ impl BrokerError {
             | Self::MemoryFull { .. }
             | Self::StorageFull { .. }
             | Self::SlowConsumer { .. }
+            | Self::InUse { .. }
             | Self::TooMany { .. } => "later",
             _ => "never",
         }

@@ -10,6 +10,7 @@ use crate::{
     routing::Sender,
     subscription::{Origin, Waiting},
     topic::{Retained, TopicKey},
+    traffic::Count,
     view::Seen,
 };
 
@@ -45,6 +46,9 @@ impl Broker {
             return Ok(());
         }
         let position = self.log(topic, &entry, keeps);
+        let now = self.now;
+        self.topics[topic].traffic.add(Count::In, 1, now);
+        self.traffic.add(Count::In, 1, now);
         self.fan_out(sender, topic, &entry, position);
         if !to_bindings || self.topics[topic].bindings.is_empty() {
             return Ok(());
@@ -155,10 +159,12 @@ impl Broker {
         position: u64,
     ) {
         let mut pressed = false;
+        let drops = self.topic_drops;
         let subscribers = std::mem::take(&mut self.topics[topic].plain);
         for key in &subscribers {
             pressed |= self.offer(*key, entry, position);
         }
+        let mut offered = subscribers.len() as u64;
         self.topics[topic].plain = subscribers;
         if !self.topics[topic].selective.is_empty()
             && let Some(message) = &entry.message
@@ -167,10 +173,18 @@ impl Broker {
             let found = self.topics[topic].selective.candidates(&seen);
             for key in &found {
                 if self.wants(*key, entry, sender.connection) {
+                    offered += 1;
                     pressed |= self.offer(*key, entry, position);
                 }
             }
             self.topics[topic].selective.recycle(found);
+        }
+        if offered > 0 {
+            let dropped = self.topic_drops - drops;
+            for traffic in [&mut self.topics[topic].traffic, &mut self.traffic] {
+                traffic.add(Count::Out, offered, self.now);
+                traffic.add(Count::Dropped, dropped, self.now);
+            }
         }
         // Those that take all but their own are among the plain ones only if they may be asked.
         if pressed

@@ -221,6 +221,16 @@ impl Journal {
         self.failure.as_deref()
     }
 
+    /// The number of the next operation: all that was said so far has a lower one.
+    pub(crate) fn next(&self) -> u64 {
+        self.base + self.pending.len() as u64
+    }
+
+    /// Whether all operations below that number are on disk, or need not be.
+    pub(crate) fn is_done(&self, number: u64) -> bool {
+        !self.enabled || number <= self.synced
+    }
+
     /// Whether the store had no room a moment ago.
     pub(crate) fn is_full(&self, now: Time) -> bool {
         now < self.full_until

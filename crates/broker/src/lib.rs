@@ -5,6 +5,7 @@
 //! is to be stored comes out of [`Broker::take_batch`] as operations of `stompbox-store`.
 
 mod acknowledge;
+mod administer;
 mod arena;
 mod audit;
 mod broker;
@@ -19,8 +20,10 @@ mod dialect;
 mod durable;
 mod durable_subscription;
 mod error;
+mod event;
 mod fan_out;
 mod feasible;
+mod inspect;
 mod jobs;
 mod journal;
 mod log;
@@ -38,16 +41,26 @@ mod subscribe;
 mod subscription;
 mod sweep;
 mod topic;
+mod traffic;
 mod transaction;
+mod transfer;
 mod view;
 
+pub use administer::{Browsed, DurableSubscription, Removed};
 pub use broker::{Broker, BrokerDialect, Config};
 pub use command::{Command, Output, Subscribe, Target};
 pub use connection::{ConnectionId, Identity};
 pub use destination::{BareDestination, canonical_names};
 pub use error::BrokerError;
+pub use event::Event;
+pub use inspect::{
+    ConnectionInfo, ConsumerInfo, DestinationDetails, DestinationInfo, DestinationKind,
+    DestinationView, NameFilter, SubscriptionInfo, Totals, public_name,
+};
 pub use message::{Message, Template};
 pub use subscription::{Delivery, Redelivery, Subscriber};
+pub use traffic::{Counts, Rates};
+pub use transfer::{Progress, Skipped, Transfer};
 
 /// Milliseconds since 1970.
 pub type Time = u64;

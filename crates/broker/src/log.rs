@@ -48,6 +48,15 @@ impl Log {
         self.kept.is_empty()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// When the oldest message came.
+    pub(crate) fn oldest(&self) -> Option<Time> {
+        self.kept.front().map(|kept| kept.time)
+    }
+
     pub(crate) fn bytes(&self) -> u64 {
         self.bytes
     }

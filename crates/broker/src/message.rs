@@ -193,13 +193,23 @@ impl Message {
     /// that a group stays together.
     pub(crate) fn with(&self, destination: Option<&str>, added: &[(&str, &str)]) -> Self {
         let own = self.destination();
-        let mut builder = Builder::new(destination.unwrap_or(&own), self.block.len() + 256);
+        self.changed(destination.unwrap_or(&own), added, |_| false)
+    }
+
+    fn changed(
+        &self,
+        destination: &str,
+        added: &[(&str, &str)],
+        leaves: impl Fn(&str) -> bool,
+    ) -> Self {
+        let mut builder = Builder::new(destination, self.block.len() + 256);
         for (name, value) in added {
             builder.header(name, value);
         }
         for (name, value) in self.headers() {
             let replaced = added.iter().any(|(n, _)| *n == name);
-            if !replaced && name != "destination" && name != "content-length" {
+            let kept = !matches!(&*name, "destination" | "content-length") && !leaves(&name);
+            if !replaced && kept {
                 builder.header(&name, &value);
             }
         }
@@ -211,6 +221,12 @@ impl Message {
             headers.extras().group = Some(group);
         }
         builder.build(self.body(), headers)
+    }
+
+    /// A copy for another destination, without headers of those names. It asks nothing of the
+    /// broker, but that a group stays together.
+    pub(crate) fn without(&self, destination: &str, names: &[&str]) -> Self {
+        self.changed(destination, &[], |name| names.contains(&name))
     }
 
     /// A copy with a header more, which asks of the broker all that this one does.
@@ -229,6 +245,11 @@ impl Message {
             extras
         });
         message
+    }
+
+    /// Whether a header of that name is the server's, and not for those who send.
+    pub fn is_reserved_header(name: &str) -> bool {
+        send::is_server_owned(name)
     }
 
     /// The bytes to store.
@@ -497,6 +518,8 @@ pub(crate) struct Entry {
     pub(crate) expires: Time,
     /// Where its `Put` is among the store's operations; 0: it has none.
     pub(crate) stored: u64,
+    /// When it came, in seconds since 1970: of what a restart found, the restart. 0: not known.
+    pub(crate) arrived: u32,
 }
 
 impl Entry {

@@ -177,6 +177,7 @@ impl Broker {
                     priority: message.priority,
                     expires: message.expires,
                     stored: RECOVERED,
+                    arrived: 0,
                     message: Some(message),
                 };
                 self.hold(&entry);
@@ -207,6 +208,8 @@ impl Broker {
                     entry.message = Some(Arc::new(message));
                     let (after, entry) = (entry.size, entry.clone());
                     queue.messages.resized(before, after);
+                    let (before, after) = (u64::from(before), u64::from(after));
+                    self.waiting.1 = (self.waiting.1 + after).saturating_sub(before);
                     self.hold(&entry);
                 }
                 // Damaged, which the store has reported: the others can go on.

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     ConnectionId, Time, consumers::Consumers, dialect::queue::QueueHeaders, log::Log,
-    message::Entry,
+    message::Entry, traffic::Traffic,
 };
 
 /// A queue's number while the broker runs.
@@ -46,6 +46,11 @@ pub(crate) struct Queue {
     pub(crate) expiring: BTreeSet<(Time, u8, u64)>,
     /// Since when it has neither messages nor consumers.
     pub(crate) idle_since: Option<Time>,
+    pub(crate) traffic: Traffic,
+    /// Of `in_flight`, those that wait for an acknowledgement.
+    pub(crate) unacked: usize,
+    /// When its last consumer went.
+    pub(crate) left_at: Option<Time>,
 }
 
 impl Queue {
@@ -63,6 +68,9 @@ impl Queue {
             in_flight: 0,
             expiring: BTreeSet::new(),
             idle_since: None,
+            traffic: Traffic::default(),
+            unacked: 0,
+            left_at: None,
         }
     }
 
@@ -163,6 +171,22 @@ impl Messages {
             }
         }
         None
+    }
+
+    /// The message with the lowest number above that, whatever its priority: with its priority.
+    pub(crate) fn next_by_number(&self, after: u64) -> Option<(u8, &Entry)> {
+        let others = self.others.iter().map(|(rank, lane)| (9 - *rank, lane));
+        others
+            .chain([(NORMAL, &self.normal)])
+            .filter_map(|(priority, lane)| Some((priority, lane.peek_after(after)?)))
+            .min_by_key(|(_, entry)| entry.sequence)
+    }
+
+    /// When the oldest came, in seconds since 1970; 0: not known.
+    pub(crate) fn oldest(&self) -> Option<u32> {
+        let lanes = self.others.values().chain([&self.normal]);
+        let first = lanes.filter_map(|lane| Some(lane.slots.front()?.entry.arrived));
+        first.min()
     }
 
     /// All that wait, in the order of turns.
@@ -337,6 +361,12 @@ impl Lane {
         (!slot.taken && slot.entry.sequence == sequence).then_some(&mut slot.entry)
     }
 
+    fn peek_after(&self, sequence: u64) -> Option<&Entry> {
+        let from = self.position(sequence + 1);
+        let mut slots = self.slots.range(from..);
+        slots.find(|slot| !slot.taken).map(|slot| &slot.entry)
+    }
+
     fn after(&mut self, sequence: u64) -> Option<&mut Entry> {
         let from = self.position(sequence + 1);
         self.slots
@@ -360,6 +390,7 @@ mod tests {
             priority,
             expires: 0,
             stored: 0,
+            arrived: 0,
         }
     }
 

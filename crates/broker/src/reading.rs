@@ -8,6 +8,7 @@ use crate::{
     message::Entry,
     queue::QueueKey,
     subscription::{Origin, Reading},
+    traffic::Count,
 };
 
 impl Broker {
@@ -85,6 +86,10 @@ impl Broker {
                 Some((entry, position)) => {
                     let live = entry.expires == 0 || entry.expires > self.now;
                     if live && self.wants(key, &entry, None) {
+                        if let Some(Reading::Stream { queue, .. }) = self.subscriptions[key].reading
+                        {
+                            self.count(queue, Count::Out);
+                        }
                         self.deliver(key, Origin::Own, entry, position, false);
                     }
                 }

@@ -9,12 +9,14 @@ use crate::{
     connection::{Unacked, Unwritten},
     consumers::SubscriptionKey,
     durable::Dying,
+    event::Event,
     journal::ReceiptKey,
     message::Entry,
     queue::QueueKey,
     routing::Sender,
     schedule::Due,
     subscription::{Origin, Waiting},
+    traffic::Count,
 };
 
 /// Why a message is a dead letter.
@@ -320,12 +322,23 @@ impl Broker {
             self.durable.dying.insert(place, dying);
             return;
         }
+        match death {
+            Death::Expired => self.count(queue, Count::Expired),
+            Death::Overflow => self.count(queue, Count::Dropped),
+            Death::Rejected | Death::DeliveryLimit => {}
+        }
         if kept && let Some(message) = &entry.message {
             let target = match wanted {
                 Some(topic) if &*topic == "/topic/" => format!("/topic/{}", bare(&name)).into(),
                 Some(target) => target,
                 None => dead_letter_queue(&name),
             };
+            self.count(queue, Count::DeadLettered);
+            self.events.push(Event::DeadLetter {
+                sequence: entry.sequence,
+                origin: Arc::clone(&name),
+                reason: death.reason(),
+            });
             // On disk it is never in neither place.
             self.journal.begin_move();
             self.bury(&target, &name, message, &entry, death);
@@ -340,6 +353,12 @@ impl Broker {
     fn die_of_topic(&mut self, entry: &Entry, death: Death) {
         if let Some(message) = &entry.message {
             let name = message.destination().into_owned();
+            self.traffic.add(Count::DeadLettered, 1, self.now);
+            self.events.push(Event::DeadLetter {
+                sequence: entry.sequence,
+                origin: name.as_str().into(),
+                reason: death.reason(),
+            });
             self.bury(&dead_letter_queue(&name), &name, message, entry, death);
         }
     }
@@ -408,12 +427,12 @@ impl Broker {
 const MOST_HOPS: u32 = 16;
 
 /// `/queue/DLQ.orders` for `/queue/orders`.
-fn dead_letter_queue(name: &str) -> Box<str> {
+pub(crate) fn dead_letter_queue(name: &str) -> Box<str> {
     format!("/queue/DLQ.{}", bare(name)).into()
 }
 
 /// `orders` of `/queue/orders`.
-fn bare(name: &str) -> &str {
+pub(crate) fn bare(name: &str) -> &str {
     let rest = name.strip_prefix('/').unwrap_or(name);
     rest.split_once('/').map_or(rest, |(_, rest)| rest)
 }
@@ -428,6 +447,7 @@ fn entry_of(delivery: &Delivery) -> Entry {
         priority: delivery.priority,
         expires: delivery.expires,
         stored: 0,
+        arrived: delivery.arrived,
         message: Some(Arc::clone(message)),
     }
 }

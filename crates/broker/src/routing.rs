@@ -12,6 +12,7 @@ use crate::{
     queue::QueueKey,
     redelivery::Death,
     selector::Selector,
+    traffic::Count,
     view::Seen,
 };
 
@@ -258,6 +259,7 @@ impl Broker {
             return Ok(());
         }
         self.queues[key].idle_since = None;
+        self.count(key, Count::In);
         let position = self.queues[key].log.as_mut().map(|log| log.reserve());
         if message.persistent {
             if self.journal.is_enabled() {
@@ -379,6 +381,8 @@ impl Broker {
         }
         self.hold(&entry);
         let (priority, sequence) = (entry.priority, entry.sequence);
+        self.waiting.0 += 1;
+        self.waiting.1 += u64::from(entry.size);
         self.queues[key].messages.insert(entry);
         self.page_out(key, priority, sequence);
         if self.queues[key].consumers.has_readers() {
@@ -390,12 +394,20 @@ impl Broker {
     #[inline]
     pub(crate) fn left_queue(&mut self, key: QueueKey, entry: &Entry) {
         self.release(entry);
+        self.no_longer_waits(entry);
         if entry.expires != 0 {
             self.queues[key].expiring.remove(&entry.expiry());
         }
         if self.queues[key].messages.is_empty() {
             self.idle_queues.insert(key);
         }
+    }
+
+    /// One message less waits in queues.
+    #[inline]
+    pub(crate) fn no_longer_waits(&mut self, entry: &Entry) {
+        self.waiting.0 = self.waiting.0.saturating_sub(1);
+        self.waiting.1 = self.waiting.1.saturating_sub(u64::from(entry.size));
     }
 
     /// Has a message stored. Gives the number of the operation.

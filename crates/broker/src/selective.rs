@@ -15,6 +15,7 @@ struct Inner {
     /// Those that the index can't find, in the order they came.
     others: Vec<SubscriptionKey>,
     found: Vec<SubscriptionKey>,
+    len: usize,
 }
 
 impl Selective {
@@ -22,6 +23,17 @@ impl Selective {
         self.0
             .as_ref()
             .is_none_or(|inner| inner.others.is_empty() && inner.index.is_empty())
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |inner| inner.len)
+    }
+
+    /// All of them.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = SubscriptionKey> {
+        let inner = self.0.iter();
+        inner.flat_map(|inner| inner.others.iter().copied().chain(inner.index.keys()))
     }
 
     /// Whether it is among those that the index can't find. (The index lists none twice.)
@@ -33,6 +45,7 @@ impl Selective {
 
     pub(crate) fn insert(&mut self, key: SubscriptionKey, selector: Option<&Selector>) {
         let inner = self.0.get_or_insert_default();
+        inner.len += 1;
         if !selector.is_some_and(|selector| inner.index.insert(key, selector)) {
             inner.others.push(key);
         }
@@ -43,11 +56,11 @@ impl Selective {
         let Some(inner) = &mut self.0 else {
             return false;
         };
-        if selector.is_some_and(|selector| inner.index.remove(key, selector)) {
-            return true;
-        }
         let at = inner.others.iter().position(|other| *other == key);
-        at.map(|at| inner.others.remove(at)).is_some()
+        let found = selector.is_some_and(|selector| inner.index.remove(key, selector))
+            || at.map(|at| inner.others.remove(at)).is_some();
+        inner.len -= usize::from(found);
+        found
     }
 
     /// Those that may want a message; their selectors are still to be asked.

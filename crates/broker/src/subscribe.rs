@@ -8,9 +8,10 @@ use crate::{
     Broker, BrokerError, ConnectionId, Message, Subscriber,
     command::Subscribe,
     consumers::SubscriptionKey,
-    destination::{Purpose, Target, cut, parts},
+    destination::{Purpose, SYSTEM, Target, cut, parts},
     dialect::subscribe::{Start, SubscribeHeaders},
     durable_subscription::{durable_key, is_own, own_durable},
+    event::Event,
     message::Entry,
     queue::{Cursor, Life, QueueKey},
     subscription::{Reading, Source, Subscription, Waiting},
@@ -168,6 +169,11 @@ impl Broker {
         sources: Vec<Source>,
         durable: Option<Box<str>>,
     ) -> Result<SubscriptionKey, BrokerError> {
+        let watches = sources.iter().any(|source| match source {
+            Source::Topic(topic) => self.topics[*topic].key.starts_with(SYSTEM),
+            Source::Topics(pattern) => pattern.as_str().starts_with(SYSTEM),
+            Source::Queue(_) | Source::Queues(_) => false,
+        });
         let key = self.subscriptions.insert(Subscription {
             connection: id,
             subscriber: Arc::clone(&subscribe.subscriber),
@@ -186,6 +192,8 @@ impl Broker {
             tags: VecDeque::new(),
             matched: Vec::new(),
             blocked: false,
+            told_slow: false,
+            watches,
             served: 0,
             slow: headers.slow.clone().unwrap_or_default(),
             pending_limit: headers.pending_limit,
@@ -202,6 +210,12 @@ impl Broker {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.subscriptions.insert(subscribe.id.clone(), key);
         }
+        self.watchers += usize::from(watches);
+        self.events.push(Event::Subscribed {
+            connection: id,
+            subscription: subscribe.id.clone(),
+            destination: subscribe.destination.clone(),
+        });
         Ok(key)
     }
 
@@ -349,6 +363,7 @@ impl Broker {
                 priority: retained.message.priority,
                 expires: retained.expires,
                 stored: 0,
+                arrived: 0,
                 message: Some(retained.message),
             };
             waiting.push(Waiting {
@@ -387,6 +402,10 @@ impl Broker {
                 self.feed_all(queue);
             }
             self.forget_subscription(key);
+            self.events.push(Event::Unsubscribed {
+                connection: id,
+                subscription: subscription.into(),
+            });
         }
         let headers = headers.iter().map(|(name, value)| (&**name, &**value));
         let headers = SubscribeHeaders::read(headers, identity.reads_as(&self.config))?;
@@ -449,6 +468,9 @@ impl Broker {
         for queue in queues {
             let it = &mut self.queues[queue];
             let was_active = it.consumers.remove(key, selector.as_deref());
+            if it.consumers.is_empty() {
+                it.left_at = Some(self.now);
+            }
             let groups = it.groups.len();
             it.groups.retain(|_, owner| *owner != key);
             if groups != it.groups.len() {
@@ -474,6 +496,7 @@ impl Broker {
         let Some(subscription) = self.subscriptions.try_remove(key) else {
             return;
         };
+        self.watchers -= usize::from(subscription.watches);
         for waiting in &subscription.waiting {
             self.release(&waiting.entry);
         }

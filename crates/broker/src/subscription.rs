@@ -75,6 +75,7 @@ pub struct Delivery {
     pub(crate) expires: Time,
     pub(crate) failures: u16,
     pub(crate) priority: u8,
+    pub(crate) arrived: u32,
 }
 
 impl Delivery {
@@ -146,6 +147,10 @@ pub(crate) struct Subscription {
     pub(crate) tags: VecDeque<u64>,
     /// The queues that its wildcards match.
     pub(crate) matched: Vec<QueueKey>,
+    /// It sees what the server tells of itself.
+    pub(crate) watches: bool,
+    /// Its falling behind was told.
+    pub(crate) told_slow: bool,
     /// It is not among its queues' ready consumers, because it can take nothing at the moment.
     pub(crate) blocked: bool,
     /// When it got its last message, for turns.

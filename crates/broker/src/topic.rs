@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::{
     consumers::SubscriptionKey, log::Log, message::Message, queue::QueueKey, selective::Selective,
-    selector::Selector,
+    selector::Selector, traffic::Traffic,
 };
 
 /// A topic's number while the broker runs.
@@ -27,6 +27,7 @@ pub(crate) struct Topic {
     pub(crate) bindings: Vec<Binding>,
     pub(crate) retained: Option<Retained>,
     pub(crate) log: Option<Box<Log>>,
+    pub(crate) traffic: Traffic,
 }
 
 /// The message that later subscribers get first.
@@ -47,6 +48,7 @@ impl Topic {
             bindings: Vec::new(),
             retained: None,
             log: None,
+            traffic: Traffic::default(),
         }
     }
 

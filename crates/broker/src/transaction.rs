@@ -15,6 +15,7 @@ use crate::{
     routing::Sender,
     schedule::Job,
     subscription::Origin,
+    traffic::Count,
 };
 
 impl Broker {
@@ -279,6 +280,7 @@ impl Broker {
                             priority: message.priority,
                             expires: message.expires,
                             stored: 0,
+                            arrived: 0,
                         };
                         if self.selects(binding.selector.as_deref(), &entry) {
                             queues.push((binding.queue, Arc::clone(&message)));
@@ -317,7 +319,10 @@ impl Broker {
             if consumed {
                 for tag in self.covered(id, tag) {
                     // The store has forgotten them already.
-                    self.take_unacked(id, tag);
+                    let unacked = self.take_unacked(id, tag);
+                    if let Some(Origin::Queue(queue)) = unacked.map(|it| it.origin) {
+                        self.count(queue, Count::Acknowledged);
+                    }
                 }
                 self.pump_blocked(id);
             } else {
@@ -338,6 +343,7 @@ impl Broker {
                 self.die(queue, entry, Death::Overflow, None);
                 continue;
             }
+            self.count(queue, Count::In);
             if let Some(position) = position {
                 self.append(queue, position, entry);
             } else if let Some(entry) = self.hand_over(queue, entry) {

@@ -643,6 +643,79 @@ fn the_files_and_commands_of_the_documents_work() {
 }
 
 #[test]
+fn the_admin_listener_is_where_it_is_said_to_be() {
+    let folder = Folder::new();
+    let show = |args: &[&str]| {
+        let (code, out, errors) = run(&mut stompbox(&[&["config", "show"], args].concat()));
+        assert_eq!(code, Some(0), "{errors}");
+        let (_, rest) = out.split_once("[admin]\n").unwrap();
+        rest.split_once("\n\n").unwrap().0.to_owned()
+    };
+    assert!(show(&[]).contains("listen = \"127.0.0.1:61680\" # default"));
+    assert_eq!(show(&["--admin", "off"]), "listen = \"off\" # --admin");
+    let file = folder.write(
+        "stompbox.toml",
+        "[admin]\nlisten = \"127.0.0.1:7\"\nhosts = [\"a.example\"]\nmetrics_login = true\n",
+    );
+    let shown = show(&["--config", &file]);
+    for line in [
+        format!("listen = \"127.0.0.1:7\" # {file}"),
+        format!("hosts = [\"a.example\"] # {file}"),
+        format!("metrics_login = true # {file}"),
+        "tls = false # default".into(),
+        "max_connections = 64 # default".into(),
+    ] {
+        assert!(shown.lines().any(|it| it == line), "{line}: {shown}");
+    }
+    assert!(show(&["--config", &file, "--admin", "127.0.0.1:8"]).contains(":8\" # --admin"));
+    let user = User::new();
+    for (text, expected) in [
+        (
+            "[admin]\nlisten = \"nowhere\"",
+            "neither an address with its port nor \"off\"",
+        ),
+        ("[admin]\nport = 1", "unknown key \"port\""),
+        ("[admin]\ntls = true", "no listener has a certificate"),
+        (
+            "[admin]\nmax_connections = 0",
+            "admin.max_connections is 0, not 1 to 10000",
+        ),
+        ("[admin]\nlisten = \"0.0.0.0:1\"", "there are no users"),
+        (&*user.with_role("boss"), "\"boss\" is no role"),
+    ] {
+        let file = folder.write("stompbox.toml", text);
+        let (code, _, errors) = run(&mut stompbox(&["config", "check", "--config", &file]));
+        assert_eq!(code, Some(1), "{text}");
+        assert!(errors.contains(expected), "{text}: {errors}");
+    }
+    let file = folder.write("stompbox.toml", &user.with_role("operator"));
+    let (_, out, _) = run(&mut stompbox(&["config", "show", "--config", &file]));
+    assert!(out.contains("role = \"operator\""), "{out}");
+    // A new passcode leaves the role.
+    let (code, ..) = passwd(&["ann", "--file", &file], "x");
+    assert_eq!(code, Some(0));
+    assert!(
+        fs::read_to_string(&file)
+            .unwrap()
+            .contains("role = \"operator\"")
+    );
+}
+
+/// A user of a file.
+struct User(String);
+
+impl User {
+    fn new() -> Self {
+        let (_, out, _) = passwd(&["ann"], "x");
+        Self(out)
+    }
+
+    fn with_role(&self, role: &str) -> String {
+        format!("{}role = \"{role}\"\n", self.0)
+    }
+}
+
+#[test]
 fn the_table_of_limits_is_the_programs() {
     let document = include_str!("../../../docs/configuration.md");
     let (_, out, _) = run(&mut stompbox(&["config", "show"]));

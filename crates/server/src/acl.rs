@@ -151,6 +151,9 @@ pub enum AclError {
     },
 }
 
+/// What begins the names of what the server tells of itself.
+pub(crate) const SYSTEM: &str = "/$SYS/";
+
 /// What some may do and may not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
@@ -166,6 +169,7 @@ pub struct Rule {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acl {
     rules: Vec<Rule>,
+    hides_system: bool,
 }
 
 /// What a client may not do.
@@ -183,7 +187,18 @@ pub struct Denied {
 impl Acl {
     /// These rules. Their order means nothing.
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules }
+        Self {
+            rules,
+            hides_system: false,
+        }
+    }
+
+    /// Whether, without any rules, what the server tells of itself at `/$SYS/` is for nobody. It
+    /// names clients and destinations, and not everybody who may log in is to know them.
+    #[must_use]
+    pub(crate) fn hiding_system(mut self, hides: bool) -> Self {
+        self.hides_system = hides;
+        self
     }
 
     /// The rules.
@@ -195,7 +210,8 @@ impl Acl {
     /// pattern is allowed if one permission covers all of it and no denial touches any of it.
     ///
     /// The destination is to be one name, as the broker calls it: a list is split before, and
-    /// another spelling of a name is replaced by it.
+    /// another spelling of a name is replaced by it. What begins with `/$SYS/` is allowed only by
+    /// permissions that begin so.
     ///
     /// # Errors
     ///
@@ -206,7 +222,8 @@ impl Acl {
         access: Access,
         destination: &str,
     ) -> Result<(), Denied> {
-        if self.rules.is_empty() {
+        let system = destination.starts_with(SYSTEM);
+        if self.rules.is_empty() && !(system && self.hides_system) {
             return Ok(());
         }
         let denied = |by| Denied {
@@ -222,7 +239,10 @@ impl Acl {
             }
             allowed = allowed
                 || rule.allow.iter().any(|permission| {
-                    permission.is_for(access) && permission.pattern.covers(destination)
+                    permission.is_for(access)
+                        && permission.pattern.covers(destination)
+                        // A rule about everything is not meant to be about this.
+                        && (!system || permission.pattern.to_string().starts_with(SYSTEM))
                 });
         }
         if allowed { Ok(()) } else { Err(denied(None)) }
@@ -254,9 +274,8 @@ impl Guard {
 
     /// As [`Acl::may`].
     pub(crate) fn may(&mut self, access: Access, destination: &str) -> Result<(), Denied> {
-        if self.acl.rules.is_empty()
-            || (access == Access::Write && self.writable.as_deref() == Some(destination))
-        {
+        let open = self.acl.rules.is_empty() && !destination.starts_with(SYSTEM);
+        if open || (access == Access::Write && self.writable.as_deref() == Some(destination)) {
             return Ok(());
         }
         self.acl.may(&self.principal, access, destination)?;

@@ -38,10 +38,48 @@ pub struct Config {
     pub data: Option<PathBuf>,
     /// Bytes of the store from which on messages are refused. Default: only the disk sets a limit.
     pub max_store: Option<u64>,
+    /// The listener of those who look after the server; `None`: there is none. Default: `None`.
+    pub admin: Option<Admin>,
     /// Brokers that stand behind, instead of the embedded one. Default: `None`.
     pub gateway: Option<GatewayConfig>,
     /// What the broker may hold.
     pub broker: stompbox_broker::Config,
+}
+
+/// The listener of those who look after the server: health, metrics, and `docs/admin.md`'s API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Admin {
+    /// Its address; port 0 takes a free one. Beyond loopback it needs [`Config::users`].
+    pub bind: SocketAddr,
+    /// Where the address is taken the server does not start. `false`: it starts without this
+    /// listener, and [`Server::admin_addr`](crate::Server::admin_addr) has none. Default: true.
+    pub required: bool,
+    /// TLS below; none: plain text.
+    pub tls: Option<Tls>,
+    /// Names by which it may be asked for, beside `localhost` and IP addresses. A page that has
+    /// another name lead here gets nothing.
+    pub hosts: Vec<String>,
+    /// `/metrics` needs a login too. Default: false.
+    pub metrics_login: bool,
+    /// For how many destinations `/metrics` has numbers of their own. Default: 100.
+    pub metrics_destinations: usize,
+    /// Most connections at a time. Default: 64.
+    pub max_connections: usize,
+}
+
+impl Admin {
+    /// In plain text on an address.
+    pub fn new(bind: SocketAddr) -> Self {
+        Self {
+            bind,
+            required: true,
+            tls: None,
+            hosts: Vec::new(),
+            metrics_login: false,
+            metrics_destinations: 100,
+            max_connections: 64,
+        }
+    }
 }
 
 /// A listening socket.
@@ -110,6 +148,7 @@ impl Default for Config {
             max_connections: 50_000,
             data: None,
             max_store: None,
+            admin: None,
             gateway: None,
             broker: stompbox_broker::Config::default(),
         }

@@ -1,6 +1,6 @@
 //! HTTP: the pages, and the upgrade to a WebSocket.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -17,7 +17,12 @@ use tokio::{
 };
 use tracing::debug;
 
-use crate::{assets, connection, connection::Shared, origin};
+use crate::{
+    assets, connection,
+    connection::Shared,
+    origin,
+    peer::{Transport, Via},
+};
 
 /// Paths that take a WebSocket; `/stomp/websocket` is where SockJS clients of other servers look.
 const WEBSOCKET_PATHS: [&str; 4] = ["/stomp", "/stomp/websocket", "/ws", "/"];
@@ -31,6 +36,7 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     secure: bool,
+    remote: SocketAddr,
     permit: OwnedSemaphorePermit,
 ) {
     let permit = Arc::new(permit);
@@ -38,7 +44,7 @@ pub(crate) async fn serve(
     let timeout = shared.config.connect_timeout;
     let service = service_fn(move |request| {
         let (shared, permit) = (Arc::clone(&shared), Arc::clone(&permit));
-        async move { Ok::<_, Infallible>(respond(shared, permit, secure, request)) }
+        async move { Ok::<_, Infallible>(respond(shared, permit, (secure, remote), request)) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -62,11 +68,11 @@ pub(crate) async fn serve(
 fn respond(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
-    secure: bool,
+    from: (bool, SocketAddr),
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if is_upgrade(request.headers()) {
-        return upgrade(shared, permit, secure, request);
+        return upgrade(shared, permit, from, request);
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(
@@ -109,7 +115,7 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 fn upgrade(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
-    secure: bool,
+    (secure, remote): (bool, SocketAddr),
     mut request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if !WEBSOCKET_PATHS.contains(&request.uri().path()) {
@@ -174,10 +180,18 @@ fn upgrade(
         let name = HeaderValue::from_static(version.subprotocol());
         answer.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
+    let via = Via {
+        transport: match secure {
+            true => Transport::Wss,
+            false => Transport::Ws,
+        },
+        remote: Some(remote),
+        agent: agent(headers),
+    };
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgraded.await {
-            Ok(stream) => run_websocket(shared, stream, subprotocol, permit).await,
+            Ok(stream) => run_websocket(shared, stream, via, subprotocol, permit).await,
             Err(error) => debug!(%error, "upgrade failed"),
         }
     });
@@ -187,6 +201,7 @@ fn upgrade(
 async fn run_websocket(
     shared: Arc<Shared>,
     stream: Upgraded,
+    via: Via,
     subprotocol: Option<Version>,
     permit: Arc<OwnedSemaphorePermit>,
 ) {
@@ -196,16 +211,22 @@ async fn run_websocket(
             let first = parts.read_buf.to_vec();
             let stream = parts.io.into_inner();
             tokio::spawn(async move {
-                connection::serve(shared, stream, true, subprotocol, first).await;
+                connection::serve(shared, stream, via, subprotocol, first).await;
                 drop(permit);
             });
         }
         Err(stream) => {
             let stream = TokioIo::new(stream);
-            connection::serve(shared, stream, true, subprotocol, Vec::new()).await;
+            connection::serve(shared, stream, via, subprotocol, Vec::new()).await;
             drop(permit);
         }
     }
+}
+
+/// What a client calls itself, as much of it as is kept.
+fn agent(headers: &HeaderMap) -> Option<Box<str>> {
+    let agent = headers.get(header::USER_AGENT)?.to_str().ok()?;
+    Some(agent.chars().take(200).collect::<String>().into())
 }
 
 /// RFC 6455, section 4.1: 16 bytes in base64.

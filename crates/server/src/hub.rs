@@ -15,15 +15,23 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
+use serde_json::Value;
 use stompbox_broker::{Broker, Command, ConnectionId, Identity, Output, Time};
 use tokio::sync::Notify;
 
-use crate::{gateway::Mail, storage::Signal};
+use crate::{
+    events::{Events, Line, describe, fields},
+    gateway::Mail,
+    peer::{Peer, Via},
+    storage::Signal,
+};
 
 /// What waits for one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     state: Mutex<Waiting>,
+    /// Whose it is.
+    pub(crate) peer: Peer,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +45,21 @@ struct Waiting {
 }
 
 impl Outbox {
+    pub(crate) fn new(via: Via) -> Self {
+        Self {
+            peer: Peer {
+                via,
+                ..Peer::default()
+            },
+            ..Self::default()
+        }
+    }
+
+    /// How many outputs wait.
+    pub(crate) fn len(&self) -> usize {
+        lock(&self.state).outputs.len()
+    }
+
     /// Moves what waits to the end of `into`, which is empty in most cases. True: the server is
     /// stopping.
     pub(crate) fn take(&self, into: &mut VecDeque<Output>) -> bool {
@@ -136,6 +159,7 @@ pub(crate) struct Hub {
     /// Tells the store that there is work.
     pub(crate) signal: Signal,
     has_store: bool,
+    pub(crate) events: Events,
 }
 
 struct Engine {
@@ -150,6 +174,8 @@ enum Letter {
     Commands(ConnectionId, Vec<Command>),
     /// A connection has ended; with what it took out of its outbox and did not write.
     Leave(ConnectionId, Arc<Outbox>, VecDeque<Output>),
+    /// An event for those who are subscribed to them.
+    Tell(Arc<Line>),
 }
 
 /// Wall-clock time that never goes back.
@@ -186,6 +212,7 @@ impl Hub {
             rescheduled: Notify::new(),
             signal: Signal::default(),
             has_store,
+            events: Events::default(),
         }
     }
 
@@ -298,6 +325,9 @@ impl Hub {
             let now = self.clock.now();
             for letter in letters {
                 match letter {
+                    Letter::Tell(line) => {
+                        tell(&mut engine.broker, &line, now);
+                    }
                     Letter::Commands(id, commands) => engine.broker.run(id, commands, now),
                     Letter::Leave(id, outbox, mut outputs) => {
                         outbox.take(&mut outputs);
@@ -318,8 +348,53 @@ impl Hub {
         }
     }
 
+    /// Looks at what there is, and at whose outbox a connection has.
+    pub(crate) fn inspect<T>(&self, look: impl FnOnce(&Broker, &Outboxes<'_>) -> T) -> T {
+        let mut engine = lock(&self.engine);
+        engine.broker.advance(self.clock.now());
+        let result = look(&engine.broker, &Outboxes(&engine.outboxes));
+        drop(engine);
+        self.work();
+        result
+    }
+
+    /// Tells those who watch what has happened, if there are such.
+    pub(crate) fn tell(&self, kind: &'static str, detail: impl FnOnce() -> Value) {
+        if !self.events.is_wanted() {
+            return;
+        }
+        let line = self.events.send(kind, self.now(), fields(detail()));
+        if self.events.is_watched() {
+            lock(&self.letters).push_back(Letter::Tell(line));
+            self.work();
+        }
+    }
+
+    /// Passes on what has happened in the broker.
+    fn pass_on(&self, engine: &mut Engine) {
+        if !self.events.is_wanted() {
+            return engine.broker.drop_events();
+        }
+        let now = self.clock.now();
+        // Telling of them may make some more, which come with the next.
+        let mut events = Vec::new();
+        while let Some(event) = engine.broker.poll_event() {
+            events.push(event);
+        }
+        for event in events {
+            if let Some((kind, detail)) = describe(engine.broker.run_id(), event) {
+                let line = self.events.send(kind, now, detail);
+                tell(&mut engine.broker, &line, now);
+            }
+        }
+    }
+
     /// Passes on what came of the commands.
     fn finish(&self, engine: &mut Engine) {
+        self.events.set_watched(engine.broker.has_watchers());
+        if engine.broker.has_events() {
+            self.pass_on(engine);
+        }
         while let Some(id) = engine.broker.poll_dirty() {
             if let Some(Some(outbox)) = engine.outboxes.get(id.index()) {
                 outbox.change(|it| engine.broker.take_outputs(id, &mut it.outputs));
@@ -345,6 +420,22 @@ impl Hub {
     pub(crate) fn leave(&self, id: ConnectionId, outbox: Arc<Outbox>, outputs: VecDeque<Output>) {
         lock(&self.letters).push_back(Letter::Leave(id, outbox, outputs));
         self.work();
+    }
+}
+
+/// The outboxes of all connections.
+pub(crate) struct Outboxes<'a>(&'a [Option<Arc<Outbox>>]);
+
+impl Outboxes<'_> {
+    pub(crate) fn of(&self, id: ConnectionId) -> Option<&Arc<Outbox>> {
+        self.0.get(id.index())?.as_ref()
+    }
+}
+
+fn tell(broker: &mut Broker, line: &Line, now: Time) {
+    if broker.has_watchers() {
+        let destination = format!("/$SYS/events/{}", line.kind);
+        broker.tell(&destination, line.json.as_bytes(), now);
     }
 }
 

@@ -12,16 +12,19 @@
 //! ```
 
 mod acl;
+mod admin;
 mod assets;
 mod config;
 mod connection;
 mod deliver;
+mod events;
 mod gateway;
 mod http;
 mod hub;
 mod listener;
 mod origin;
 mod pattern;
+mod peer;
 mod requests;
 mod storage;
 mod tls;
@@ -29,7 +32,7 @@ mod users;
 mod websocket;
 
 pub use acl::{Access, Acl, AclError, Denied, Permission, Rule, Who};
-pub use config::{Config, Listen, Protocol};
+pub use config::{Admin, Config, Listen, Protocol};
 pub use gateway::{
     ConnectionStatus, GatewayConfig, GatewayMode, GatewayMonitor, GatewayStatus, InvalidUpstream,
     OnLoss, UnknownName, Upstream, UpstreamKind, UpstreamStatus, UpstreamTlsError,
@@ -39,4 +42,4 @@ pub use pattern::{InvalidPattern, Pattern};
 pub use stompbox_broker::{BareDestination, BrokerDialect};
 pub use stompbox_proto::{HeartBeat, Limits};
 pub use tls::{Tls, TlsError};
-pub use users::{Principal, User, UserError};
+pub use users::{Principal, Role, User, UserError};

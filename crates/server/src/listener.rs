@@ -2,10 +2,14 @@ use std::{
     fmt, io,
     net::SocketAddr,
     path::Path,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use serde_json::json;
 use stompbox_broker::Broker;
 use stompbox_store::{DiskStore, Recovery};
 use thiserror::Error;
@@ -19,11 +23,12 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    Config, GatewayMode, Protocol, TlsError, UpstreamTlsError, UserError,
+    Config, GatewayMode, Protocol, TlsError, UpstreamTlsError, UserError, admin,
     connection::{self, Lobby, Shared},
     gateway::{Gateway, GatewayMonitor},
     http,
     hub::Hub,
+    peer::{Census, Transport, Via},
     storage,
     users::Users,
 };
@@ -38,6 +43,15 @@ pub enum ServeError {
          `stompbox passwd`, or permit it by --allow-anonymous"
     )]
     NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The admin listener can be reached from other machines, and there is nobody who could log in.
+    #[error(
+        "the admin listener {address} can be reached from other machines, and there are no users: \
+         give one a role in the configuration, or listen on 127.0.0.1"
+    )]
+    AdminNotLoopback {
         /// The address.
         address: SocketAddr,
     },
@@ -82,6 +96,7 @@ pub struct Server {
     config: Config,
     users: Users,
     listeners: Vec<Listener>,
+    admin: Option<admin::Listener>,
     store: Option<(DiskStore, Recovery)>,
     gateway: Option<Arc<Gateway>>,
 }
@@ -139,6 +154,16 @@ impl Server {
             };
             listeners.push(Listener { socket, kind });
         }
+        let admin = match &config.admin {
+            Some(admin) => match admin::Listener::bind(admin, &config).await {
+                Err(error @ ServeError::Bind { .. }) if !admin.required => {
+                    info!(%error, "there is no admin listener");
+                    None
+                }
+                bound => Some(bound?),
+            },
+            None => None,
+        };
         let store = config.data.as_deref().map(|data| open(data, &config));
         let gateway = config
             .gateway
@@ -150,6 +175,7 @@ impl Server {
             config,
             users,
             listeners,
+            admin,
         })
     }
 
@@ -171,6 +197,11 @@ impl Server {
     /// The addresses of HTTP and WebSocket over TLS, with the ports that port 0 became.
     pub fn https_addrs(&self) -> Vec<SocketAddr> {
         self.addrs(Protocol::Http, true)
+    }
+
+    /// The address of the admin listener, with the port that port 0 became.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        self.admin.as_ref().and_then(admin::Listener::addr)
     }
 
     fn addrs(&self, protocol: Protocol, tls: bool) -> Vec<SocketAddr> {
@@ -203,6 +234,8 @@ impl Server {
             broker.topic_log_messages = 0;
         }
         let (store, recovery) = self.store.unzip();
+        let mut addresses = self.config.listen.iter().map(|it| it.bind.ip());
+        let hides_system = !self.users.is_empty() || !addresses.all(|it| it.is_loopback());
         let shared = Arc::new(Shared {
             hub: Hub::new(
                 |now| match recovery {
@@ -215,11 +248,14 @@ impl Server {
                 store.is_some(),
             ),
             users: self.users,
-            acl: Arc::new(self.config.acl.clone()),
+            acl: Arc::new(self.config.acl.clone().hiding_system(hides_system)),
             gateway: self.gateway,
             config: self.config,
             epoch: Instant::now(),
             run,
+            census: Census::default(),
+            started: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
+            draining: AtomicBool::new(false),
             lobby: Lobby::default(),
             stopping,
         });
@@ -234,8 +270,15 @@ impl Server {
             let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
             listeners.spawn(listen(shared, listener, connections));
         }
+        let mut admin = JoinSet::new();
+        if let Some(listener) = self.admin {
+            admin.spawn(listener.run(Arc::clone(&shared)));
+        }
         shutdown.await;
         info!("stopping");
+        // Whoever sends clients here is to know first.
+        shared.draining.store(true, Ordering::Relaxed);
+        shared.hub.tell("draining", || json!({}));
         // Listeners first: a client that connects again at once is refused, and not taken and dropped.
         listeners.shutdown().await;
         // No receiver is left if nobody is connected.
@@ -249,6 +292,7 @@ impl Server {
         {
             warn!("some connections did not end in time");
         }
+        admin.shutdown().await;
         ticking.abort();
         drop(links);
         shared.hub.signal.stop();
@@ -296,9 +340,10 @@ impl Config {
     /// See [`ServeError`].
     pub fn validate(&self) -> Result<(), ServeError> {
         self.check()?;
-        for listen in &self.listen {
-            let address = listen.bind;
-            if let Some(tls) = &listen.tls {
+        let listen = self.listen.iter().map(|it| (it.bind, &it.tls));
+        let admin = self.admin.iter().map(|it| (it.bind, &it.tls));
+        for (address, tls) in listen.chain(admin) {
+            if let Some(tls) = tls {
                 tls.check()
                     .map_err(|source| ServeError::Tls { address, source })?;
             }
@@ -330,6 +375,13 @@ impl Config {
                 address: listen.bind,
             });
         }
+        if let Some(admin) = &self.admin
+            && !admin.bind.ip().is_loopback()
+            && self.users.is_empty()
+        {
+            let address = admin.bind;
+            return Err(ServeError::AdminNotLoopback { address });
+        }
         Ok(Users::new(&self.users)?)
     }
 }
@@ -341,20 +393,21 @@ async fn listen(shared: Arc<Shared>, listener: Listener, connections: Arc<Semaph
             return;
         };
         match listener.socket.accept().await {
-            Ok((stream, _)) => {
+            Ok((stream, remote)) => {
                 // Frames are written whole; waiting for more of them only delays.
                 let _ = stream.set_nodelay(true);
                 let shared = Arc::clone(&shared);
                 // A task of each kind is as large as that kind needs.
                 match (listener.kind.protocol, listener.kind.tls.clone()) {
                     (Protocol::Stomp, None) => {
-                        tokio::spawn(serve_stomp(shared, stream, permit));
+                        tokio::spawn(serve_stomp(shared, stream, remote, permit));
                     }
                     (Protocol::Http, None) => {
-                        tokio::spawn(http::serve(shared, stream, false, permit));
+                        tokio::spawn(http::serve(shared, stream, false, remote, permit));
                     }
                     (protocol, Some(tls)) => {
-                        tokio::spawn(serve_tls(shared, stream, (protocol, tls), permit));
+                        let kind = (protocol, tls, remote);
+                        tokio::spawn(serve_tls(shared, stream, kind, permit));
                     }
                 }
             }
@@ -367,18 +420,27 @@ async fn listen(shared: Arc<Shared>, listener: Listener, connections: Arc<Semaph
     }
 }
 
-async fn serve_stomp(shared: Arc<Shared>, stream: TcpStream, permit: OwnedSemaphorePermit) {
-    connection::serve(shared, stream, false, None, Vec::new()).await;
+async fn serve_stomp(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    remote: SocketAddr,
+    permit: OwnedSemaphorePermit,
+) {
+    let via = Via {
+        remote: Some(remote),
+        ..Via::default()
+    };
+    connection::serve(shared, stream, via, None, Vec::new()).await;
     drop(permit);
 }
 
 async fn serve_tls(
     shared: Arc<Shared>,
     stream: TcpStream,
-    kind: (Protocol, TlsAcceptor),
+    kind: (Protocol, TlsAcceptor, SocketAddr),
     permit: OwnedSemaphorePermit,
 ) {
-    let (protocol, acceptor) = kind;
+    let (protocol, acceptor, remote) = kind;
     let hand_shake = time::timeout(shared.config.connect_timeout, acceptor.accept(stream)).await;
     let stream = match hand_shake {
         Ok(Ok(stream)) => stream,
@@ -387,10 +449,15 @@ async fn serve_tls(
     };
     match protocol {
         Protocol::Stomp => {
-            Box::pin(connection::serve(shared, stream, false, None, Vec::new())).await;
+            let via = Via {
+                transport: Transport::Tls,
+                remote: Some(remote),
+                agent: None,
+            };
+            Box::pin(connection::serve(shared, stream, via, None, Vec::new())).await;
             drop(permit);
         }
         // Boxed, so that a connection that does not need the space does not have it.
-        Protocol::Http => Box::pin(http::serve(shared, stream, true, permit)).await,
+        Protocol::Http => Box::pin(http::serve(shared, stream, true, remote, permit)).await,
     }
 }

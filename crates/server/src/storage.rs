@@ -3,7 +3,7 @@
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use stompbox_store::{Store, StoreError};
@@ -13,6 +13,9 @@ use crate::connection::Shared;
 
 /// How long the store is idle before it gives space back.
 const IDLE: Duration = Duration::from_millis(200);
+
+/// How often it is looked how much the store holds.
+const COUNT: Duration = Duration::from_secs(1);
 
 /// Tells the store's thread that there is work.
 #[derive(Debug, Default)]
@@ -69,7 +72,13 @@ pub(crate) fn start(shared: Arc<Shared>, store: Box<dyn Store>) -> std::io::Resu
 fn run(shared: &Shared, mut store: Box<dyn Store>) {
     let hub = &shared.hub;
     let mut tidy = false;
+    let mut counted: Option<Instant> = None;
+    let mut changed = true;
     loop {
+        if changed && counted.is_none_or(|at| at.elapsed() >= COUNT) {
+            shared.census.store.set(store.usage());
+            (counted, changed) = (Some(Instant::now()), false);
+        }
         let (reads, ops, due) = hub.store(|broker, now| {
             let ops = broker.take_batch(now);
             (broker.take_reads(), ops, broker.batch_due())
@@ -92,7 +101,7 @@ fn run(shared: &Shared, mut store: Box<dyn Store>) {
             hub.store(|broker, now| broker.batch_done(result, now));
         }
         if busy {
-            tidy = true;
+            (tidy, changed) = (true, true);
             continue;
         }
         let wait = match due {

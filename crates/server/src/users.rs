@@ -35,6 +35,48 @@ pub struct User {
     login: String,
     hash: PasswordHashString,
     groups: Vec<String>,
+    role: Option<Role>,
+}
+
+/// What a user may do on the admin listener. Each may do what those before it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Role {
+    /// Look.
+    Viewer,
+    /// Send, move, replay and drop messages, and end connections.
+    Operator,
+    /// Remove destinations and durable subscriptions.
+    Admin,
+}
+
+impl Role {
+    /// `viewer`, `operator` or `admin`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "viewer",
+            Self::Operator => "operator",
+            Self::Admin => "admin",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Role {
+    type Err = UserError;
+
+    fn from_str(text: &str) -> Result<Self, UserError> {
+        match text {
+            "viewer" => Ok(Self::Viewer),
+            "operator" => Ok(Self::Operator),
+            "admin" => Ok(Self::Admin),
+            _ => Err(UserError::Role { role: text.into() }),
+        }
+    }
 }
 
 /// Leaves the hash out.
@@ -43,6 +85,7 @@ impl fmt::Debug for User {
         f.debug_struct("User")
             .field("login", &self.login)
             .field("groups", &self.groups)
+            .field("role", &self.role)
             .finish_non_exhaustive()
     }
 }
@@ -64,6 +107,12 @@ pub enum UserError {
     Group {
         /// What there is.
         group: String,
+    },
+    /// There is no such role.
+    #[error("{role:?} is no role: there are viewer, operator and admin")]
+    Role {
+        /// What there is.
+        role: String,
     },
     /// Not an argon2id hash in PHC format.
     #[error(
@@ -121,6 +170,7 @@ impl User {
             login: login.into(),
             hash: hash.serialize(),
             groups: Vec::new(),
+            role: None,
         })
     }
 
@@ -150,6 +200,18 @@ impl User {
             }),
             None => Ok(self),
         }
+    }
+
+    /// Lets the user look after the server, as far as the role goes.
+    #[must_use]
+    pub fn with_role(mut self, role: Option<Role>) -> Self {
+        self.role = role;
+        self
+    }
+
+    /// What the user may do on the admin listener; `None`: nothing.
+    pub fn role(&self) -> Option<Role> {
+        self.role
     }
 
     /// The `login` header.
@@ -221,6 +283,7 @@ pub struct Principal(Option<Arc<Identity>>);
 struct Identity {
     login: String,
     groups: Vec<String>,
+    role: Option<Role>,
 }
 
 impl Principal {
@@ -237,7 +300,22 @@ impl Principal {
         Self(Some(Arc::new(Identity {
             login: login.into(),
             groups: groups.into_iter().map(Into::into).collect(),
+            role: None,
         })))
+    }
+
+    /// The principal of a configured user.
+    fn of(user: &User) -> Self {
+        Self(Some(Arc::new(Identity {
+            login: user.login.clone(),
+            groups: user.groups.clone(),
+            role: user.role,
+        })))
+    }
+
+    /// What it may do on the admin listener.
+    pub(crate) fn role(&self) -> Option<Role> {
+        self.0.as_deref().and_then(|identity| identity.role)
     }
 
     /// The login, if it was proved.
@@ -288,7 +366,7 @@ impl Users {
             }
         }
         let account = |user: &User| Account {
-            principal: Principal::new(&*user.login, user.groups.iter().map(|group| &**group)),
+            principal: Principal::of(user),
             hash: Arc::new(user.hash.clone()),
         };
         let mut key = [0; 32];

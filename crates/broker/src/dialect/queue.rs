@@ -153,7 +153,7 @@ impl QueueHeaders {
     }
 
     /// What is said, as headers.
-    fn lines(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn lines(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
         let mut line = |name, value: Option<String>| lines.extend(value.map(|it| (name, it)));
         line("x-message-ttl", self.message_ttl.map(|it| it.to_string()));

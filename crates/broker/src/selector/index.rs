@@ -43,6 +43,12 @@ impl<K: Copy + Ord> EqualityIndex<K> {
         true
     }
 
+    /// All keys that are filed.
+    pub fn keys(&self) -> impl Iterator<Item = K> {
+        let texts = self.names.values().flat_map(HashMap::values);
+        texts.flatten().copied()
+    }
+
     /// Takes a key out that was filed with that selector, and says whether it was there.
     pub fn remove(&mut self, key: K, selector: &Selector) -> bool {
         let Some((name, text)) = selector.equality() else {

@@ -4,7 +4,7 @@ use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
 
-use crate::settings::gateway::GatewayOptions;
+use crate::settings::{AdminAddress, gateway::GatewayOptions};
 
 /// Run the broker with its web pages.
 #[derive(Debug, ClapArgs)]
@@ -100,6 +100,10 @@ pub(crate) struct ServeOptions {
     /// Roots, in PEM, that clients must have a certificate of.
     #[arg(long, value_name = "FILE", env = "STOMPBOX_TLS_CLIENT_CA")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Address of the admin listener, with health, metrics and the API; off: there is none.
+    /// [default: 127.0.0.1:61680]
+    #[arg(long, value_name = "ADDRESS", env = "STOMPBOX_ADMIN")]
+    pub(crate) admin: Option<AdminAddress>,
     /// Permit addresses that other machines can reach though there are no users.
     #[arg(long, env = "STOMPBOX_ALLOW_ANONYMOUS")]
     pub(crate) allow_anonymous: bool,

@@ -83,11 +83,23 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #login = "ann"
 #hash = "$argon2id$..."
 #groups = ["traders"]
+# And role = "viewer", "operator" or "admin", for the admin listener.
 
 #[[acl]]
 #who = "group:traders"
 #allow = ["read /topic/price.**", "write /queue/orders"]
 #deny = []
+
+#[admin]
+# An address, or "off".
+#listen = "127.0.0.1:61680"
+# With the certificate of the first listener that has one.
+#tls = false
+# Names of the host, beside localhost and IP addresses.
+#hosts = []
+#metrics_login = false
+#metrics_destinations = 100
+#max_connections = 64
 
 # Brokers behind this front, instead of the embedded one: docs/gateway.md.
 #[gateway]

@@ -48,6 +48,7 @@ fn start(settings: Settings) -> Result<(), Failure> {
 async fn serve(settings: Settings) -> Result<(), Failure> {
     // Before the socket is open: a signal from then on must not be lost.
     let stop = stop_signal()?;
+    let admin = settings.config.admin.clone();
     let upstreams = settings
         .config
         .gateway
@@ -55,7 +56,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .map(|gateway| gateway.upstreams.clone())
         .unwrap_or_default();
     let server = Server::bind(settings.config).await?;
-    let mut out = std::io::stdout().lock();
+    let mut out = Vec::new();
     for address in server.stomp_addrs() {
         writeln!(out, "STOMP      stomp://{address}")?;
     }
@@ -75,8 +76,25 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     for upstream in upstreams {
         writeln!(out, "Upstream   {upstream}")?;
     }
-    out.flush()?;
-    drop(out);
+    match (admin, server.admin_addr()) {
+        (Some(admin), Some(address)) => {
+            let scheme = admin.tls.map_or("http", |_| "https");
+            writeln!(out, "Admin      {scheme}://{address}/")?;
+        }
+        (Some(admin), None) => {
+            let address = admin.bind;
+            writeln!(
+                out,
+                "Admin      none: {address} is taken, --admin takes another"
+            )?;
+        }
+        (None, _) => {}
+    }
+    // All at once: who reads only the first of the lines does not make it fail.
+    let mut stdout = std::io::stdout().lock();
+    stdout.write_all(&out)?;
+    stdout.flush()?;
+    drop(stdout);
     server.run(stop).await;
     Ok(())
 }

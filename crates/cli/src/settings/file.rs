@@ -6,12 +6,13 @@ use std::{
     net::SocketAddr,
     ops::Range,
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use serde::{Deserialize, Deserializer, de};
 use stompbox_server::{
     BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission, Protocol,
-    Rule, Tls, User, Who,
+    Role, Rule, Tls, User, Who,
 };
 use toml::Spanned;
 
@@ -33,6 +34,7 @@ pub(crate) struct File {
     pub(crate) listen: Option<Vec<Listen>>,
     pub(crate) users: Option<Vec<User>>,
     pub(crate) rules: Option<Vec<Rule>>,
+    pub(crate) admin: Option<AdminTable>,
     pub(crate) gateway: Option<GatewayConfig>,
     /// Values that their limits take.
     pub(crate) limits: Vec<(&'static Limit, String)>,
@@ -97,6 +99,7 @@ impl File {
             listen: listen.transpose()?,
             users: users.transpose()?,
             rules: tables.acl.map(|t| t.into_iter().map(rule).collect()),
+            admin: tables.admin,
             gateway: gateway.transpose()?,
             limits: limits?,
         })
@@ -173,9 +176,47 @@ struct Tables {
     listen: Option<Vec<Spanned<ListenTable>>>,
     user: Option<Vec<Spanned<UserTable>>>,
     acl: Option<Vec<RuleTable>>,
+    admin: Option<AdminTable>,
     gateway: Option<Spanned<GatewayTable>>,
     #[serde(default)]
     limits: BTreeMap<Spanned<String>, Spanned<LimitText>>,
+}
+
+/// What a file says of the admin listener.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AdminTable {
+    pub(crate) listen: Option<AdminAddress>,
+    pub(crate) tls: Option<bool>,
+    pub(crate) hosts: Option<Vec<String>>,
+    pub(crate) metrics_login: Option<bool>,
+    pub(crate) metrics_destinations: Option<usize>,
+    pub(crate) max_connections: Option<usize>,
+}
+
+/// An address, or `off`.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct AdminAddress(pub(crate) Option<SocketAddr>);
+
+impl FromStr for AdminAddress {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let address = text.parse().map(|address| Self(Some(address)));
+        address.map_err(|_| format!("{text:?} is neither an address with its port nor \"off\""))
+    }
+}
+
+impl TryFrom<String> for AdminAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
 }
 
 #[derive(Deserialize)]
@@ -232,6 +273,7 @@ struct UserTable {
     hash: Option<String>,
     #[serde(default)]
     groups: Vec<String>,
+    role: Option<RoleText>,
     #[serde(default, alias = "password")]
     #[expect(dead_code, reason = "reading it fails, and says what to do")]
     passcode: Option<Refused>,
@@ -243,12 +285,14 @@ impl UserTable {
             login,
             hash,
             groups,
+            role,
             passcode: _,
         } = self;
         let hash =
             hash.ok_or_else(|| format!("user {login:?} has no hash; `stompbox passwd` makes one"))?;
         User::new(&login, &hash)
             .and_then(|user| user.with_groups(groups))
+            .map(|user| user.with_role(role.map(|role| role.0)))
             .map_err(|error| format!("user {login:?}: {error}"))
     }
 }
@@ -293,6 +337,7 @@ macro_rules! from_text {
     };
 }
 
+from_text!(RoleText, Role, str::parse);
 from_text!(WhoText, Who, str::parse);
 from_text!(PermissionText, Permission, str::parse);
 from_text!(HeartBeatText, HeartBeat, HeartBeat::parse);

@@ -1,5 +1,6 @@
 //! The configuration in effect: options before environment before file before defaults.
 
+mod admin;
 mod file;
 pub(crate) mod gateway;
 pub(crate) mod limits;
@@ -8,8 +9,8 @@ pub(crate) mod units;
 use std::{env, fmt, net::SocketAddr};
 
 use clap::{ArgMatches, parser::ValueSource};
-use file::File;
-pub(crate) use file::located;
+pub(crate) use file::{AdminAddress, located};
+use file::{AdminTable, File};
 use limits::{LIMITS, Limit};
 use stompbox_server::{Acl, Config, HeartBeat, Listen, Protocol, Tls, User};
 use toml_edit::{Array, InlineTable, Value};
@@ -49,6 +50,8 @@ pub(crate) struct Settings {
     /// Where the values come from, by their keys.
     origins: Vec<(&'static str, Origin)>,
     listen_origins: Vec<Origin>,
+    /// What the file says of the admin listener; taken when all other listeners are known.
+    admin_file: Option<(AdminTable, Origin)>,
 }
 
 /// Knows whether a value was typed, or comes from the environment.
@@ -83,13 +86,16 @@ impl Settings {
             threads: default_threads(),
             origins: Vec::new(),
             listen_origins: vec![Origin::Default; 2],
+            admin_file: None,
         };
+        settings.config.admin = Some(admin::default());
         if let Some(path) = &options.config {
             let origin = Origin::File(path.display().to_string());
             settings.take_file(File::load(path)?, &origin);
         }
         settings.take_options(options, &given)?;
         settings.take_listeners(options, &given)?;
+        settings.take_admin(options, &given)?;
         settings.take_limits(options, &given)?;
         Ok(settings)
     }
@@ -155,6 +161,10 @@ impl Settings {
             self.listen_origins = vec![origin.clone(); listen.len()];
             config.listen = listen;
         }
+        if let Some(table) = file.admin {
+            self.admin_file = Some((table, origin.clone()));
+        }
+        let config = &mut self.config;
         for (limit, text) in file.limits {
             // The file has checked it.
             if limit.apply(config, &text).is_ok() {
@@ -401,6 +411,9 @@ impl fmt::Display for Settings {
             writeln!(f, "# hash is not shown")?;
             let groups: Array = user.groups().iter().collect();
             writeln!(f, "groups = {}", Value::from(groups))?;
+            if let Some(role) = user.role() {
+                writeln!(f, "role = {}", Value::from(role.as_str()))?;
+            }
         }
         for rule in config.acl.rules() {
             writeln!(f, "\n[[acl]] # {}", self.origin("acl"))?;
@@ -410,6 +423,7 @@ impl fmt::Display for Settings {
                 writeln!(f, "{key} = {}", Value::from(texts))?;
             }
         }
+        self.show_admin(f)?;
         if let Some(gateway) = &config.gateway {
             f.write_str(&gateway::table(gateway, self.origin("gateway"))?)?;
         }

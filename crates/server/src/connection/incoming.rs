@@ -2,20 +2,23 @@
 
 use std::{
     mem,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll},
     time::Duration,
 };
 
 use password_hash::rand_core::{OsRng, RngCore as _};
-use stompbox_broker::{BrokerError, Command, Identity, Time};
+use serde_json::json;
+use stompbox_broker::{BrokerError, Command, ConnectionId, Identity, Time};
 use stompbox_proto::{Decoder, FrameRef, Version, server::Event};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{Connection, Entry, relay::Relayed};
 use crate::{
     acl::Guard,
+    events::connection_id,
     gateway::{Act, Failure},
+    peer::About,
     requests::{Client, Refusal},
     users::Principal,
     websocket::{CloseCode, Received},
@@ -24,12 +27,13 @@ use crate::{
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes bytes that came from the socket.
     pub(super) fn receive(&mut self, input: &mut [u8]) {
-        let now = self.now();
+        let (now, length) = (self.now(), input.len());
         self.session.heard(now);
         let mut decoder = self.decoder.take().unwrap_or_else(|| self.new_decoder());
         let Some(mut websocket) = self.websocket.take() else {
             self.decode(&mut decoder, input, now);
             self.decoder = Some(decoder);
+            self.count_received(length);
             return;
         };
         let mut rest = input;
@@ -51,6 +55,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         websocket.take_pongs(&mut self.out);
         self.websocket = Some(websocket);
         self.decoder = Some(decoder);
+        self.count_received(length);
         match end {
             Some((CloseCode::TooBig, reason)) => {
                 let limit = self.shared.config.limits.body;
@@ -66,6 +71,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    fn count_received(&mut self, bytes: usize) {
+        let messages = mem::take(&mut self.arrived);
+        let census = &self.shared.census;
+        census.received(&self.outbox.peer, messages, bytes as u64);
+    }
+
     /// Takes STOMP's bytes.
     fn decode(&mut self, decoder: &mut Decoder, mut input: &[u8], now: Duration) {
         let time = self.shared.hub.now();
@@ -78,6 +89,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(error) => {
+                    self.tell_error("frame", &error.to_string());
                     self.session.decode_failed(&error);
                     let code = match error.is_limit() {
                         true => CloseCode::TooBig,
@@ -92,6 +104,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 && let Some(template) = &self.template
                 && let Some(message) = template.message(frame.body())
             {
+                self.arrived += 1;
                 self.commands.push(Command::Send {
                     transaction: None,
                     receipt: None,
@@ -133,7 +146,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     }
                 }
                 Ok(event) => self.request(event, repeats, time),
-                Err(error) => self.end_with_words(CloseCode::Protocol, &error.to_string()),
+                Err(error) => {
+                    let error = error.to_string();
+                    self.tell_error("protocol", &error);
+                    self.end_with_words(CloseCode::Protocol, &error);
+                }
             }
         }
     }
@@ -165,6 +182,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let receipt = match &event {
             Event::Send { receipt, .. } => {
                 self.sends = true;
+                self.arrived += 1;
                 receipt
             }
             Event::Subscribe { receipt, .. } => {
@@ -262,6 +280,48 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         true
     }
 
+    /// Counts a login that was refused, and tells those who watch.
+    pub(super) fn tell_refused(&self) {
+        let census = &self.shared.census;
+        census.logins_refused.fetch_add(1, Ordering::Relaxed);
+        self.shared.hub.tell("login-refused", || {
+            json!({
+                "login": self.identity.login.chars().take(80).collect::<String>(),
+                "remote": self.outbox.peer.via.remote,
+            })
+        });
+    }
+
+    /// Notes who is there, for those who look.
+    fn register(&self, id: ConnectionId, identity: &Identity) {
+        let peer = &self.outbox.peer;
+        let version = self.session.version();
+        let ms = |it: Option<Duration>| {
+            it.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX))
+        };
+        let (out, incoming) = self.session.heart_beat();
+        let about = About {
+            user: identity.login.clone(),
+            client_id: identity.client_id.clone(),
+            version,
+            heart_beat: [ms(out), ms(incoming)],
+            connected_at: self.shared.hub.now(),
+        };
+        // It comes in once.
+        let _ = peer.about.set(Box::new(about));
+        self.shared.census.enter(peer.via.transport, version);
+        self.shared.hub.tell("connected", || {
+            json!({
+                "connection": connection_id(&self.shared.run, id),
+                "user": identity.login,
+                "client_id": identity.client_id,
+                "remote": peer.via.remote,
+                "transport": peer.via.transport.as_str(),
+                "version": version.map(Version::as_str),
+            })
+        });
+    }
+
     /// The client may come in.
     fn welcome(&mut self, principal: Principal) {
         let version = self.session.version();
@@ -284,6 +344,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let session_id = format!("{}-{}", self.shared.run, id.number());
         let now = self.now();
         self.session.accept(&session_id, &[], now);
+        self.register(id, &self.identity);
         self.collect();
     }
 }

@@ -10,11 +10,12 @@ use std::{
     future::Future,
     io, mem,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     task::{Context, Poll, ready},
     time::{Duration, Instant},
 };
 
+use serde_json::json;
 use stompbox_broker::{Command, ConnectionId, Identity, Output, Template};
 use stompbox_proto::{
     Decoder, Version,
@@ -30,8 +31,10 @@ use tracing::debug;
 use crate::{
     Config,
     acl::{Acl, Guard},
+    events::connection_id,
     gateway::{self, Failure, Gateway},
     hub::{Hub, Outbox},
+    peer::{Census, Via},
     users::{Principal, Users},
     websocket::{CloseCode, WebSocket, put_close},
 };
@@ -48,8 +51,14 @@ pub(crate) struct Shared {
     pub(crate) epoch: Instant,
     /// Distinguishes message ids of this run of the server from those of others.
     pub(crate) run: String,
+    /// How much went over all connections, and who is there.
+    pub(crate) census: Census,
     /// Connections that have not logged in; the hub knows the others.
     pub(crate) lobby: Lobby,
+    /// When the server started, in milliseconds since 1970.
+    pub(crate) started: u64,
+    /// The server is about to stop.
+    pub(crate) draining: AtomicBool,
     /// Becomes true when the server stops.
     pub(crate) stopping: watch::Receiver<bool>,
 }
@@ -186,6 +195,8 @@ struct Connection<S> {
     write_by: Option<Duration>,
     sends: bool,
     subscribes: bool,
+    /// Messages that came and are not counted yet.
+    arrived: u64,
     /// Bytes of commands that wait for memory, and since when.
     ahead: usize,
     waiting_since: Option<Duration>,
@@ -199,7 +210,7 @@ struct Connection<S> {
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     shared: Arc<Shared>,
     stream: S,
-    websocket: bool,
+    via: Via,
     subprotocol: Option<Version>,
     mut first: Vec<u8>,
 ) {
@@ -209,7 +220,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         subprotocol,
         ..server::Config::default()
     };
-    let outbox = Arc::new(Outbox::default());
+    let websocket = via.transport.is_websocket();
+    let outbox = Arc::new(Outbox::new(via));
     let lobby = shared.lobby.enter(Arc::clone(&outbox));
     let limits = &shared.config.limits;
     let mut connection = Connection {
@@ -242,6 +254,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         write_by: None,
         sends: false,
         subscribes: false,
+        arrived: 0,
         ahead: 0,
         waiting_since: None,
         last_words: None,
@@ -491,9 +504,44 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.shared.lobby.leave(lobby);
         }
         if let Some(id) = self.id.take() {
+            self.tell_end(id);
             let outputs = mem::take(&mut self.outputs);
             self.shared.hub.leave(id, Arc::clone(&self.outbox), outputs);
         }
+    }
+
+    /// Tells those who watch that the client is gone, and why.
+    fn tell_end(&self, id: ConnectionId) {
+        let peer = &self.outbox.peer;
+        // As it was when it came in: a session that is over has no version.
+        if let Some(about) = peer.about.get() {
+            let transport = peer.via.transport;
+            self.shared.census.leave(transport, about.version);
+        }
+        self.shared.hub.tell("disconnected", || {
+            let reason = match &self.end {
+                Some(end) if end.gone => "the connection was lost",
+                Some(end) if !end.reason.is_empty() => &end.reason,
+                _ => "the client disconnected",
+            };
+            json!({
+                "connection": connection_id(&self.shared.run, id),
+                "user": self.identity.login,
+                "reason": reason,
+            })
+        });
+    }
+
+    /// Tells those who watch of an error that ends the connection.
+    fn tell_error(&self, code: &str, message: &str) {
+        self.shared.hub.tell("error", || {
+            json!({
+                "connection": self.id.map(|id| connection_id(&self.shared.run, id)),
+                "remote": self.outbox.peer.via.remote,
+                "code": code,
+                "message": message,
+            })
+        });
     }
 
     /// Sends what is left, and ends the connection in order.

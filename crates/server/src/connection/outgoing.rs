@@ -34,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if lent {
                 mem::swap(&mut self.out, &mut scratch.out);
             }
-            let mut delivered = 0;
+            let (mut delivered, mut messages) = (0, 0);
             while self.out.len() - self.sent < BATCH
                 && self.end.is_none()
                 && let Some(output) = self.outputs.pop_front()
@@ -45,12 +45,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         if delivery.subscriber.is_closed() {
                             self.commands.push(Command::GiveBack(Box::new(delivery)));
                         } else {
+                            messages += 1;
                             let head = &mut scratch.head;
                             self.encode(|encoder, out| encoder.message(out, head, &delivery));
                         }
                     }
                     output => self.encode_other(output),
                 }
+            }
+            if messages > 0 {
+                let census = &self.shared.census;
+                census.sent_messages(&self.outbox.peer, messages);
             }
             if delivered > 0 {
                 let end = self.written + (self.out.len() - self.sent) as u64;
@@ -93,8 +98,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         format!("{error}.\n"),
                         CloseCode::Policy,
                     ),
+                    BrokerError::Kicked { .. } => (
+                        "kicked".to_owned(),
+                        format!("{error}.\n"),
+                        CloseCode::Policy,
+                    ),
                     error => (error.to_string(), format!("{error}\n"), CloseCode::Protocol),
                 };
+                self.tell_error(error.code(), &detail);
                 let codes = [("x-error-code", error.code()), ("x-retry", error.retry())];
                 self.session
                     .error(&message, &detail, receipt.as_deref(), &codes);
@@ -151,6 +162,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let mut progress = false;
+        let before = self.written;
         while self.sent < self.out.len() {
             match Pin::new(&mut self.stream).poll_write(cx, &self.out[self.sent..]) {
                 Poll::Ready(Ok(0)) => return Err(io::ErrorKind::WriteZero.into()),
@@ -169,6 +181,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     break;
                 }
             }
+        }
+        if self.written > before {
+            let census = &self.shared.census;
+            census.sent_bytes(&self.outbox.peer, self.written - before);
         }
         if self.sent == self.out.len() {
             if !self.flushed {

@@ -118,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             progress = true;
             let bytes = mem::take(&mut relay.mail.bytes);
             let mut at = 0;
-            let mut written = Vec::new();
+            let (mut written, mut messages) = (Vec::new(), 0);
             while self.end.is_none()
                 && let Some(item) = relay.mail.items.pop_front()
             {
@@ -130,6 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                         let frame = bytes.get(at..at + length).unwrap_or_default();
                         at += length;
                         self.put_message(frame);
+                        messages += 1;
                         written.extend(of);
                     }
                     Item::Receipt(receipt) => self.encode_receipt(&receipt),
@@ -143,6 +144,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             relay.mail.bytes = bytes;
+            if messages > 0 {
+                let census = &self.shared.census;
+                census.sent_messages(&self.outbox.peer, messages);
+            }
             if !written.is_empty() {
                 let end = self.written + (self.out.len() - self.sent) as u64;
                 relay.marks.push_back((end, written));
@@ -162,6 +167,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn fail(&mut self, failure: &Failure) {
         let codes = [("x-error-code", failure.code), ("x-retry", failure.retry)];
         let receipt = failure.receipt.as_deref();
+        match failure.code {
+            "refused" => self.tell_refused(),
+            code => self.tell_error(code, &failure.message),
+        }
         self.session
             .error(&failure.message, &failure.detail, receipt, &codes);
         if self.id.is_none() {

@@ -179,7 +179,7 @@ impl Gateway {
         tasks
     }
 
-    fn status(&self) -> GatewayStatus {
+    pub(crate) fn status(&self) -> GatewayStatus {
         let of = |link: &Arc<Link>| {
             let (clients, subscriptions) = link.counts();
             ConnectionStatus {

@@ -20,6 +20,7 @@ pub(crate) struct TestServer {
     pub(crate) http: SocketAddr,
     pub(crate) stomp_tls: Vec<SocketAddr>,
     pub(crate) https: Vec<SocketAddr>,
+    pub(crate) admin: Option<SocketAddr>,
     pub(crate) gateway: Option<GatewayMonitor>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
@@ -44,6 +45,7 @@ impl TestServer {
         let server = Server::bind(config).await.unwrap();
         let (stomp_tls, https) = (server.stomp_tls_addrs(), server.https_addrs());
         let (stomp, http) = (server.stomp_addrs()[0], server.http_addrs()[0]);
+        let admin = server.admin_addr();
         let gateway = server.gateway_monitor();
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(server.run(async {
@@ -54,6 +56,7 @@ impl TestServer {
             http,
             stomp_tls,
             https,
+            admin,
             gateway,
             stop: Some(stop),
             task,
