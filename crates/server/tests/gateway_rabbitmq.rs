@@ -53,6 +53,7 @@ async fn one_node_serves_what_browsers_ask() {
         selectors_choose_from_topics(&gateway).await;
         requests_are_answered(&gateway).await;
         errors_are_whose_fault_they_are(&gateway).await;
+        acknowledging_is_each_clients_own(&gateway, mode).await;
         dead_tabs_leave_nothing(&gateway, &rabbit).await;
         gateway.stop().await;
     }
@@ -216,6 +217,67 @@ async fn errors_are_whose_fault_they_are(gateway: &TestServer) {
         .send("SEND\ndestination:/queue/innocent\n\nstill here\0")
         .await;
     innocent.message("still here").await;
+}
+
+/// RabbitMQ takes a cumulative `ACK` for all that its connection got.
+async fn acknowledging_is_each_clients_own(gateway: &TestServer, mode: GatewayMode) {
+    let (slow, quick) = (
+        format!("/queue/slow.{mode}"),
+        format!("/queue/quick.{mode}"),
+    );
+    let mut clients = Vec::new();
+    // As many as there are connections and more, so that two are on the same.
+    for _ in 0..3 {
+        let mut client = gateway.client_as("1.2", LOGIN).await;
+        client
+            .done(
+                &format!("SUBSCRIBE\nid:s\ndestination:{slow}\nack:client\nprefetch-count:1"),
+                "",
+            )
+            .await;
+        client
+            .done(
+                &format!("SUBSCRIBE\nid:q\ndestination:{quick}\nack:client"),
+                "",
+            )
+            .await;
+        clients.push(client);
+    }
+    let mut producer = gateway.client_as("1.2", LOGIN).await;
+    for _ in 0..3 {
+        producer
+            .done(&format!("SEND\ndestination:{slow}"), "unacknowledged")
+            .await;
+    }
+    for client in &mut clients {
+        client.message("unacknowledged").await;
+    }
+    for number in 0..6 {
+        producer
+            .done(&format!("SEND\ndestination:{quick}"), &number.to_string())
+            .await;
+    }
+    if mode == GatewayMode::Passthrough {
+        // A connection is one client's, which may not mix what it acknowledges.
+        return;
+    }
+    for client in &mut clients {
+        let mut last = client.frame().await;
+        let more = timeout(Duration::from_millis(300), client.frame()).await;
+        if let Ok(frame) = more {
+            last = frame;
+        }
+        let id = header(&last, "ack").unwrap();
+        client.done(&format!("ACK\nid:{id}"), "").await;
+    }
+    drop(clients);
+    let mut other = gateway.client_as("1.2", LOGIN).await;
+    subscribe(&mut other, "o", &slow, "").await;
+    let mut left = 0;
+    while left < 3 {
+        let frame = other.frame().await;
+        left += usize::from(frame.starts_with("MESSAGE\n"));
+    }
 }
 
 async fn dead_tabs_leave_nothing(gateway: &TestServer, rabbit: &Rabbit) {

@@ -409,9 +409,10 @@ impl Client {
         if let Some(given) = given {
             all.push(("id".into(), given.into()));
         }
-        let mode = match shared_ack {
-            Ack::WhenWritten => AckMode::Client,
-            _ => ack,
+        let mode = match on_own {
+            true => ack,
+            // Whatever the client's mode is, here each message is acknowledged by itself.
+            false => AckMode::ClientIndividual,
         };
         all.push(("ack".into(), mode.as_str().into()));
         if let Some((name, value)) = route.extra {

@@ -27,6 +27,10 @@ pub(super) struct Route<'a> {
 
 const USER: &str = "/topic/stompbox.user.";
 
+/// What HornetQ's names of queues and topics begin with.
+const HORNETQ_QUEUE: &str = "jms.queue.";
+const HORNETQ_TOPIC: &str = "jms.topic.";
+
 /// Reads a client's destination. `user`: its login, or nothing.
 ///
 /// # Errors
@@ -113,6 +117,13 @@ pub(super) fn route<'a>(
                     ..plain(is_topic, false)
                 })
             }
+            UpstreamKind::Hornetq => Ok(Route {
+                destination: Cow::Owned(match is_topic {
+                    true => format!("{HORNETQ_TOPIC}{rest}"),
+                    false => format!("{HORNETQ_QUEUE}{rest}"),
+                }),
+                ..plain(is_topic, false)
+            }),
             _ => Ok(plain(is_topic, false)),
         };
     }
@@ -187,6 +198,13 @@ pub(super) fn inbound<'a>(kind: UpstreamKind, name: &'a str, prefix: &str) -> Co
                 _ => Cow::Borrowed(name),
             }
         }
+        UpstreamKind::Hornetq => match name.strip_prefix(HORNETQ_QUEUE) {
+            Some(rest) => Cow::Owned(format!("/queue/{rest}")),
+            None => match name.strip_prefix(HORNETQ_TOPIC) {
+                Some(rest) => Cow::Owned(format!("/topic/{rest}")),
+                None => Cow::Borrowed(name),
+            },
+        },
         UpstreamKind::Artemis if !name.starts_with('/') => Cow::Owned(format!("{prefix}{name}")),
         _ => Cow::Borrowed(name),
     };
@@ -253,7 +271,7 @@ pub(super) fn prefetch(kind: UpstreamKind, messages: u32) -> Option<(&'static st
             "consumer-window-size",
             u64::from(messages).saturating_mul(10 << 10).to_string(),
         )),
-        UpstreamKind::Generic => None,
+        UpstreamKind::Generic | UpstreamKind::Hornetq => None,
     }
 }
 
@@ -298,7 +316,7 @@ mod tests {
     #[test]
     fn destinations_are_spelt_as_the_broker_does() {
         use Purpose::{Send, Subscribe};
-        use UpstreamKind::{Activemq, Artemis, Generic, Rabbitmq};
+        use UpstreamKind::{Activemq, Artemis, Generic, Hornetq, Rabbitmq};
         for (kind, purpose, name, spelt, is_topic) in [
             (Generic, Send, "/queue/a", "/queue/a", false),
             (Rabbitmq, Send, "/queue/a/b", "/queue/a%2Fb", false),
@@ -316,6 +334,8 @@ mod tests {
             (Activemq, Send, "/topic/a#", "/topic/a#", true),
             (Artemis, Subscribe, "/topic/a.**", "a.#", true),
             (Artemis, Send, "/queue/a", "a", false),
+            (Hornetq, Send, "/queue/a", "jms.queue.a", false),
+            (Hornetq, Subscribe, "/topic/a", "jms.topic.a", true),
         ] {
             let route = to(kind, purpose, name).expect(name);
             assert_eq!(
@@ -426,6 +446,10 @@ mod tests {
         assert_eq!(rabbit("/queue/a%20b%2Fc"), "/queue/a b/c");
         assert_eq!(rabbit("/queue/%ff"), "/queue/%ff");
         assert_eq!(rabbit("/queue/a%0Ab"), "/queue/a%0Ab");
+        assert_eq!(
+            inbound(UpstreamKind::Hornetq, "jms.topic.a", ""),
+            "/topic/a"
+        );
         assert_eq!(inbound(UpstreamKind::Artemis, "a", "/queue/"), "/queue/a");
         assert_eq!(
             inbound(UpstreamKind::Artemis, "/queue/a", "/queue/"),

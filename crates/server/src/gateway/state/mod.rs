@@ -69,8 +69,9 @@ pub(super) struct Up {
 pub(super) struct Member {
     outbox: Arc<Outbox>,
     dialect: Dialect,
-    /// What each open transaction acknowledges.
-    transactions: HashMap<Box<str>, Vec<(u64, u64)>>,
+    /// What each open transaction acknowledges: subscription, delivery, and whether it takes in all
+    /// before it.
+    transactions: HashMap<Box<str>, Vec<(u64, u64, bool)>>,
     /// Deliveries that wait for an acknowledgement, the oldest first.
     window: VecDeque<Unacked>,
     /// Deliveries before this number were lost with their connection, and come again.
@@ -79,7 +80,7 @@ pub(super) struct Member {
     subscriptions: Vec<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Unacked {
     number: u64,
     subscription: u64,
@@ -309,8 +310,8 @@ impl State {
             return Err(Box::new(Failure::lost(receipt.map(Into::into))));
         };
         if commits && let Some(member) = self.members.get_mut(&member) {
-            for (subscription, number) in acknowledged {
-                member.settle(subscription, number, false);
+            for (subscription, number, cumulative) in acknowledged {
+                member.settle(subscription, number, cumulative);
             }
         }
         let name = self.transaction(member, id);
