@@ -6,8 +6,8 @@ use std::sync::Arc;
 use crate::{
     Broker, BrokerError, Counts, Identity, Message, Time,
     destination::{Purpose, Target, cut},
-    inspect::public_name,
     message::Entry,
+    names::public_name,
     queue::{Cursor, Life, QueueKey},
     redelivery::{bare, dead_letter_queue},
     routing::Sender,

@@ -28,6 +28,7 @@ mod jobs;
 mod journal;
 mod log;
 mod message;
+mod names;
 mod paging;
 mod pattern;
 mod queue;
@@ -55,9 +56,10 @@ pub use error::BrokerError;
 pub use event::Event;
 pub use inspect::{
     ConnectionInfo, ConsumerInfo, DestinationDetails, DestinationInfo, DestinationKind,
-    DestinationView, NameFilter, SubscriptionInfo, Totals, public_name,
+    DestinationView, SubscriptionInfo, Totals,
 };
 pub use message::{Message, Template};
+pub use names::{NameFilter, public_name};
 pub use subscription::{Delivery, Redelivery, Subscriber};
 pub use traffic::{Counts, Rates};
 pub use transfer::{Progress, Skipped, Transfer};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::{
     Broker, BrokerError, Identity, Message, Time,
     destination::{Purpose, Target, cut},
-    inspect::public_name,
+    names::public_name,
     queue::{Cursor, QueueKey},
     routing::Sender,
     selector::Selector,

@@ -1,5 +1,7 @@
 //! Whether the server takes clients.
 
+use std::sync::atomic::Ordering;
+
 use http::{Response, StatusCode};
 use serde_json::json;
 use stompbox_broker::BrokerError;
@@ -8,7 +10,6 @@ use super::{
     State,
     answer::{self, Body, Fault},
 };
-use std::sync::atomic::Ordering;
 
 /// 200, or 503 with the reason.
 pub(super) fn ready(state: &State) -> Response<Body> {

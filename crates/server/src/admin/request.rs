@@ -112,12 +112,7 @@ pub(super) async fn body<T: DeserializeOwned>(
     request: Request<Incoming>,
     most: usize,
 ) -> Result<T, Fault> {
-    let bytes = bytes(request, most).await?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        // Without what the parser quotes beyond reason.
-        let reason: String = error.to_string().chars().take(200).collect();
-        Fault::bad("json", format!("The body is not as expected: {reason}."))
-    })
+    read(&bytes(request, most).await?)
 }
 
 /// The same, but it may be empty.
@@ -125,11 +120,15 @@ pub(super) async fn body_or_default<T: DeserializeOwned + Default>(
     request: Request<Incoming>,
     most: usize,
 ) -> Result<T, Fault> {
-    let bytes = bytes(request, most).await?;
-    if bytes.is_empty() {
-        return Ok(T::default());
+    match bytes(request, most).await? {
+        bytes if bytes.is_empty() => Ok(T::default()),
+        bytes => read(&bytes),
     }
-    serde_json::from_slice(&bytes).map_err(|error| {
+}
+
+fn read<T: DeserializeOwned>(json: &[u8]) -> Result<T, Fault> {
+    serde_json::from_slice(json).map_err(|error| {
+        // Without what the parser quotes beyond reason.
         let reason: String = error.to_string().chars().take(200).collect();
         Fault::bad("json", format!("The body is not as expected: {reason}."))
     })

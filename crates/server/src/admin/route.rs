@@ -67,8 +67,9 @@ impl<'a> Target<'a> {
             | Self::Messages
             | Self::DurableSubscriptions
             | Self::Events => &[(Method::GET, Viewer)],
-            Self::Connection(_) => &[(Method::GET, Viewer), (Method::DELETE, Operator)],
-            Self::Connections => &[(Method::GET, Viewer), (Method::DELETE, Operator)],
+            Self::Connections | Self::Connection(_) => {
+                &[(Method::GET, Viewer), (Method::DELETE, Operator)]
+            }
             Self::Destination => &[(Method::GET, Viewer), (Method::DELETE, Admin)],
             Self::DurableSubscription(_) => &[(Method::DELETE, Admin)],
             Self::Purge | Self::Move | Self::Replay | Self::Publish => &[(Method::POST, Operator)],
