@@ -20,6 +20,7 @@ pub(super) use subscriptions::Subscribe;
 
 use super::{
     config::UpstreamKind,
+    kind,
     mail::{Failure, Item},
     topics::Topic,
 };
@@ -101,6 +102,19 @@ struct Subscription {
     selector: Option<Arc<Selector>>,
     /// The broker makes it by itself, for a `reply-to`.
     is_implied: bool,
+    /// How often the connection was lost before the broker had confirmed it.
+    losses: u32,
+}
+
+impl Subscription {
+    /// Whether it is to a user's own destination.
+    fn is_users(&self) -> bool {
+        let destination = self
+            .headers
+            .iter()
+            .find(|(name, _)| &**name == "destination");
+        destination.is_some_and(|(_, it)| it.contains(kind::USERS))
+    }
 }
 
 #[derive(Clone, Debug)]
