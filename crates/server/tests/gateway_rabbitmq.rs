@@ -251,8 +251,9 @@ async fn one_frame_ends_nobody_elses_connection(gateway: &TestServer, rabbit: &R
         assert!(answer.starts_with("ERROR\n"), "{frame}: {answer}");
     }
     assert_eq!(losses(gateway), before, "no shared connection was lost");
+    // Its receipt would come with that of the COMMIT.
     innocent
-        .done("SEND\ndestination:/queue/innocent.tx\ntransaction:t", "x")
+        .send("SEND\ndestination:/queue/innocent.tx\ntransaction:t\n\nx\0")
         .await;
     innocent.done("COMMIT\ntransaction:t", "").await;
     // What nobody can know before costs a connection once, and then its client alone.
