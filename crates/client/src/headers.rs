@@ -12,8 +12,31 @@ pub(crate) enum Headers {
     Unescaped(Vec<(String, String)>),
 }
 
-/// Copies a frame's headers and body, as one block where that can be.
-pub(crate) fn copy(frame: &FrameRef<'_>) -> (Headers, Bytes) {
+/// A frame's headers and body: shared with the block that the frame lies in, where that can be; else
+/// copied.
+pub(crate) fn keep(frame: &FrameRef<'_>, block: &Bytes) -> (Headers, Bytes) {
+    share(frame, block).unwrap_or_else(|| copy(frame))
+}
+
+fn share(frame: &FrameRef<'_>, block: &Bytes) -> Option<(Headers, Bytes)> {
+    let lines = frame.plain_lines()?;
+    let start = lines.as_ptr().addr().checked_sub(block.as_ptr().addr())?;
+    let end = start.checked_add(lines.len())?;
+    // The body follows the blank line.
+    let body = end.checked_add(1)?;
+    let body_end = body.checked_add(frame.body().len())?;
+    // A frame that came in parts is elsewhere.
+    if body_end > block.len() {
+        return None;
+    }
+    Some((
+        Headers::Plain(block.slice(start..end)),
+        block.slice(body..body_end),
+    ))
+}
+
+/// Copies them, as one block where that can be.
+fn copy(frame: &FrameRef<'_>) -> (Headers, Bytes) {
     if !frame.is_plain() {
         let headers = frame.headers();
         let headers = headers.map(|(n, v)| (n.into_owned(), v.into_owned()));

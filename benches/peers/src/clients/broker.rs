@@ -1,4 +1,4 @@
-//! The broker: this program again, as a process.
+//! The other ends: this program again, as processes.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use stompbox_server::{Config, Listen, Server};
 
-/// A broker that ends with this value.
+/// A broker, or a sink, that ends with this value.
 pub(crate) struct Broker {
     process: Child,
     pub(crate) addr: String,
@@ -16,10 +16,11 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn start() -> Self {
+    /// `what`: "broker" or "sink".
+    pub(crate) fn start(what: &str) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut process = Command::new(program)
-            .arg("serve")
+            .args(["serve", what])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -65,7 +66,7 @@ pub(crate) fn serve() {
     });
 }
 
-/// Seconds of processor time that a process has used; 0 where there is no `/proc`.
+/// Seconds of processor time that a process has used, in steps of 0.01; 0 where there is no `/proc`.
 pub(crate) fn cpu(pid: &str) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The second field is a name, which may hold blanks.
@@ -76,4 +77,11 @@ pub(crate) fn cpu(pid: &str) -> f64 {
         .map_or(0.0, |(user, system)| user + system);
     // USER_HZ, which Linux promises to be 100.
     ticks / 100.0
+}
+
+/// Seconds of processor time that this thread has used; 0 where there is no `/proc`.
+pub(crate) fn own_cpu() -> f64 {
+    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanoseconds = stat.split_whitespace().next().and_then(|n| n.parse().ok());
+    nanoseconds.unwrap_or(0.0) / 1e9
 }
