@@ -66,22 +66,15 @@ pub(crate) fn serve() {
     });
 }
 
-/// Seconds of processor time that a process has used, in steps of 0.01; 0 where there is no `/proc`.
+/// Seconds of processor time that the threads of a process have used, as long as they live; 0 where
+/// there is no `/proc`.
 pub(crate) fn cpu(pid: &str) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The second field is a name, which may hold blanks.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = |at| fields.split_whitespace().nth(at)?.parse::<f64>().ok();
-    let ticks = ticks(11)
-        .zip(ticks(12))
-        .map_or(0.0, |(user, system)| user + system);
-    // USER_HZ, which Linux promises to be 100.
-    ticks / 100.0
-}
-
-/// Seconds of processor time that this thread has used; 0 where there is no `/proc`.
-pub(crate) fn own_cpu() -> f64 {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanoseconds = stat.split_whitespace().next().and_then(|n| n.parse().ok());
-    nanoseconds.unwrap_or(0.0) / 1e9
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let nanoseconds = tasks.filter_map(|task| {
+        // Of a thread that has just ended there is nothing to read.
+        let stat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e9
 }

@@ -17,11 +17,20 @@ pub(crate) fn serve() {
     println!("{}", listener.local_addr().expect("an address"));
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
-            // A client may go at any time.
-            thread::spawn(move || drop(converse(stream)));
+            spawn(move || converse(stream));
         }
     });
     let _ = io::stdin().lines().count();
+}
+
+/// Runs something until its client has gone. The thread stays: its processor time is to be read.
+fn spawn(work: impl FnOnce() -> io::Result<()> + Send + 'static) {
+    thread::spawn(move || {
+        drop(work());
+        loop {
+            thread::park();
+        }
+    });
 }
 
 const READ: usize = 256 << 10;
@@ -52,7 +61,7 @@ fn converse(mut input: TcpStream) -> io::Result<()> {
                 let id = header(frame, memmem::find(frame, b"\nid:"));
                 let id = String::from_utf8_lossy(id).into_owned();
                 let output = Arc::clone(&output);
-                thread::spawn(move || drop(flood(&output, &id)));
+                spawn(move || flood(&output, &id));
             }
             if let Some(at) = receipt.find(frame) {
                 answers.extend_from_slice(b"RECEIPT\nreceipt-id:");
