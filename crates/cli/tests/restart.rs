@@ -2,8 +2,8 @@
 //! for.
 //!
 //! The broker is the program itself, with SIGKILL. `STOMPBOX_TEST_RESTART` names another: its URL,
-//! a blank, and a shell command that kills it and starts it again with what it has on disk. There
-//! `guest` may log in with the passcode `guest`; of the other broker no promise about
+//! a blank, and a shell command that kills it, starts it again with what it has on disk, and ends
+//! once it listens. There `guest` may log in with the passcode `guest`; of the other broker no promise about
 //! acknowledgements is checked, only that nothing is lost that has its receipt.
 
 mod common;
