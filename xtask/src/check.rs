@@ -28,6 +28,7 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
         "lints of the client, each feature by itself and for browsers",
         client,
     );
+    oldest(&mut steps, install);
     steps.run("documentation", || {
         let args = [
             "doc",
@@ -42,7 +43,6 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     steps.finish()
 }
 
-/// The toolchain is the oldest that is promised, so that this checks the promise too.
 fn client() -> Result<(), Failure> {
     for features in [
         "",
@@ -66,6 +66,42 @@ fn client() -> Result<(), Failure> {
     let mut clippy = cargo();
     clippy.args(["clippy", "--package", "stompbox-example-browser"]);
     run(clippy.args(["--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]))
+}
+
+/// The client promises an older Rust than the one that all the rest is built with.
+fn oldest(steps: &mut Steps, install: bool) {
+    const STEP: &str = "the client with the oldest Rust that it promises";
+    let version = match promised() {
+        Ok(version) => version,
+        Err(failure) => return steps.run(STEP, || Err(failure)),
+    };
+    let installed = tools::works("rustup", &["run", &version, "rustc", "--version"]);
+    if !installed && !install {
+        let how = format!("rustup toolchain install {version} --profile minimal");
+        return steps.skip(STEP, &format!("no Rust {version}; {how}"));
+    }
+    steps.run(STEP, || {
+        if !installed {
+            let mut rustup = Command::new("rustup");
+            let args = ["toolchain", "install", &version, "--profile", "minimal"];
+            run(rustup.args(args))?;
+        }
+        // Without the toolchain that runs this task.
+        let mut cargo = Command::new("rustup");
+        cargo.current_dir(root()).env_remove("CARGO");
+        let args = ["run", &version, "cargo", "check", "--locked"];
+        run(cargo.args(args).args(["-p", "stompbox", "--all-features"]))
+    });
+}
+
+/// The `rust-version` of the client, as the name of a toolchain.
+fn promised() -> Result<String, Failure> {
+    let manifest = std::fs::read_to_string(root().join("crates/client/Cargo.toml"))?;
+    let mut lines = manifest.lines();
+    let version = lines.find_map(|line| line.strip_prefix("rust-version = \""));
+    let version = version.and_then(|rest| rest.strip_suffix('"'));
+    let version = version.ok_or("crates/client/Cargo.toml names no rust-version")?;
+    Ok(format!("{version}.0"))
 }
 
 fn licences(steps: &mut Steps, install: bool) {

@@ -9,21 +9,21 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use stompbox_proto::{
     Decoder,
     client::{Event as Received, Timeout},
 };
 
 use crate::{
-    Closed, ConnectError, Event, Message, ReceiptError,
+    Client, Closed, ConnectError, Event, Message, ReceiptError,
     batch::Batch,
     connect::{Connected, Connector, handshake},
     log,
     queue::Queue,
     runtime::{self, Instant, Sleep},
     shared::{Handle, Shared},
-    state::{Core, State, message},
+    state::{Core, State},
     transport::{Incoming, Transport},
 };
 
@@ -42,7 +42,10 @@ pub(crate) struct Driver {
     connector: Connector,
     transport: Box<dyn Transport>,
     decoder: Decoder,
+    /// Where bytes are read to.
     input: BytesMut,
+    /// What was read before, and is to be decoded.
+    block: Bytes,
     epoch: Instant,
     writing: Batch,
     stalled: Option<Stall>,
@@ -78,6 +81,7 @@ impl Driver {
             transport,
             decoder,
             input,
+            block: Bytes::new(),
             epoch,
             writing: Batch::default(),
             stalled: None,
@@ -193,6 +197,7 @@ impl Driver {
         self.transport = transport;
         self.decoder = decoder;
         self.input = input;
+        self.block = Bytes::new();
         self.epoch = epoch;
         let limits = &self.shared.settings.limits;
         let restored = self.shared.lock().restore(session, version, info, limits);
@@ -366,7 +371,10 @@ impl Driver {
 
     /// Decodes what came, up to a message that has no room after it.
     fn receive(&mut self) -> Result<(), Closed> {
-        while self.stalled.is_some() || !self.input.is_empty() {
+        while self.stalled.is_some() || !self.block.is_empty() || !self.input.is_empty() {
+            if self.block.is_empty() {
+                self.block = self.input.split().freeze();
+            }
             let shared = Arc::clone(&self.shared);
             let mut core = shared.lock();
             if self.has_stalled(&mut core) {
@@ -375,6 +383,7 @@ impl Driver {
             let mut told = Vec::new();
             let mut delivery = Delivery::default();
             let result = self.receive_all(&mut core, &mut delivery, &mut told);
+            core.receipts.tell();
             drop(core);
             delivery.flush();
             told.iter().for_each(|event| shared.events.tell(event));
@@ -405,8 +414,11 @@ impl Driver {
         told: &mut Vec<Event>,
     ) -> Result<(), Closed> {
         let now = self.epoch.elapsed();
-        let mut rest: &[u8] = &self.input;
+        let block = self.block.clone();
+        let mut rest: &[u8] = &block;
         let broken = |problem: String| Closed::Protocol(problem);
+        // For the messages; of none, the last handle is gone.
+        let client = self.handle.upgrade().map(|handle| Client { handle });
         while !rest.is_empty() {
             let dialect = core.session.dialect();
             let decoded = self.decoder.decode(&mut rest, dialect);
@@ -420,32 +432,31 @@ impl Driver {
                     frame,
                     ..
                 } => {
-                    let Some(message) = message(&self.handle, core.connection, &frame) else {
-                        // The last handle is gone.
+                    let Some(client) = client.clone() else {
                         continue;
                     };
+                    let message = Message::new(client, core.connection, &frame, &block);
                     let id = subscription.as_deref();
-                    let Some((id, queue)) = core.subscription(id) else {
-                        told.extend(unexpected(core, id, message));
-                        continue;
-                    };
-                    queue.expect(&message);
-                    let has_room = queue.has_room(false);
-                    if !has_room {
-                        let queue = Arc::clone(queue);
-                        let id = id.to_owned();
-                        delivery.push(&queue, message);
-                        if !queue.has_room(core.is_awaited()) {
-                            let tell_at = Some(now + SLOW);
-                            self.stalled = Some(Stall { queue, id, tell_at });
-                            break;
+                    if !delivery.is_for(id) {
+                        match core.subscription(id) {
+                            Some((id, queue)) => delivery.turn_to(id, queue),
+                            None => {
+                                told.extend(unexpected(core, id, message));
+                                continue;
+                            }
                         }
-                    } else {
-                        delivery.push(queue, message);
+                    }
+                    delivery.push(message);
+                    if delivery.room == 0
+                        && let Some((id, queue)) = delivery.flush_for_room(core)
+                    {
+                        let tell_at = Some(now + SLOW);
+                        self.stalled = Some(Stall { queue, id, tell_at });
+                        break;
                     }
                 }
                 Received::Receipt { id, .. } => {
-                    core.receipts.settle(&id, Ok(()));
+                    core.receipts.come(&id);
                 }
                 Received::Disconnected { .. } => return Err(Closed::Disconnected),
                 Received::Error { frame } => {
@@ -457,15 +468,15 @@ impl Driver {
                     {
                         // It would be refused each time that it is sent.
                         let refused = ReceiptError::Refused(error.clone());
-                        core.receipts.settle(id, Err(refused));
+                        core.receipts.fail(id, refused);
                     }
                     return Err(error);
                 }
                 Received::Connected { .. } | Received::Unhandled { .. } => {}
             }
         }
-        let used = self.input.len() - rest.len();
-        self.input.advance(used);
+        let used = block.len() - rest.len();
+        self.block.advance(used);
         Ok(())
     }
 }
@@ -493,24 +504,48 @@ fn poll_given_up(shared: &Shared, cx: &mut Context<'_>) -> Poll<()> {
 /// The messages of one read for one subscription, which are handed over together.
 #[derive(Default)]
 struct Delivery {
-    queue: Option<Arc<Queue>>,
+    /// The subscription's id, and its queue.
+    to: Option<(String, Arc<Queue>)>,
     messages: VecDeque<Message>,
+    bytes: usize,
+    /// How many more may come.
+    room: usize,
 }
 
 impl Delivery {
-    fn push(&mut self, queue: &Arc<Queue>, message: Message) {
-        if !self.queue.as_ref().is_some_and(|q| Arc::ptr_eq(q, queue)) {
-            self.flush();
-            self.queue = Some(Arc::clone(queue));
-        }
+    fn is_for(&self, id: Option<&str>) -> bool {
+        matches!((&self.to, id), (Some((own, _)), Some(id)) if own == id)
+    }
+
+    fn turn_to(&mut self, id: &str, queue: &Arc<Queue>) {
+        self.flush();
+        self.room = queue.room();
+        self.to = Some((id.to_owned(), Arc::clone(queue)));
+    }
+
+    fn push(&mut self, message: Message) {
+        self.bytes += message.size();
         self.messages.push_back(message);
+        self.room = self.room.saturating_sub(1);
+    }
+
+    /// Hands over what there is, and looks for room again. Gives who has none.
+    fn flush_for_room(&mut self, core: &mut Core) -> Option<(String, Arc<Queue>)> {
+        self.flush();
+        let (_, queue) = self.to.as_ref()?;
+        self.room = queue.room();
+        if self.room == 0 && !queue.has_room(core.is_awaited()) {
+            return self.to.take();
+        }
+        None
     }
 
     fn flush(&mut self) {
-        if let Some(queue) = self.queue.take()
+        let bytes = std::mem::take(&mut self.bytes);
+        if let Some((_, queue)) = &self.to
             && !self.messages.is_empty()
         {
-            queue.push_all(&mut self.messages);
+            queue.push_all(&mut self.messages, bytes);
         }
         self.messages.clear();
     }

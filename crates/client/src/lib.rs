@@ -30,7 +30,7 @@
 //! - `ws` (default): WebSocket
 //! - `tls`: `stomp+tls://` and `wss://`, by rustls
 //! - `json`: bodies by serde
-//! - `proxy`: HTTP CONNECT and SOCKS5 proxies
+//! - `proxy`: HTTP CONNECT and SOCKS proxies
 //! - `tracing`: tells the crate tracing of connections made and lost
 
 mod batch;

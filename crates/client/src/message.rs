@@ -9,6 +9,9 @@ use crate::{
 };
 
 /// A message of a subscription.
+///
+/// Its headers and body are not copied but shared with what else came in the same read: kept for
+/// long, a small message holds up to 64 KiB. Copy what is to be kept.
 #[derive(Clone)]
 pub struct Message {
     pub(crate) client: Client,
@@ -31,8 +34,14 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
-    pub(crate) fn new(client: Client, connection: u64, frame: &FrameRef<'_>) -> Self {
-        let (headers, body) = headers::copy(frame);
+    /// A message whose frame was decoded from that block.
+    pub(crate) fn new(
+        client: Client,
+        connection: u64,
+        frame: &FrameRef<'_>,
+        block: &Bytes,
+    ) -> Self {
+        let (headers, body) = headers::keep(frame, block);
         Self {
             client,
             connection,

@@ -54,19 +54,15 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a message that is about to be pushed.
-    pub(crate) fn expect(&self, message: &Message) {
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        self.bytes.fetch_add(message.size(), Ordering::Relaxed);
-    }
-
-    /// Adds messages that were counted.
-    pub(crate) fn push_all(&self, messages: &mut VecDeque<Message>) {
+    /// Adds messages, of so many bytes together, and leaves none.
+    pub(crate) fn push_all(&self, messages: &mut VecDeque<Message>, bytes: usize) {
         let mut inner = self.lock();
         if inner.ended {
             messages.clear();
             return;
         }
+        self.waiting.fetch_add(messages.len(), Ordering::SeqCst);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
         if inner.messages.is_empty() {
             std::mem::swap(&mut inner.messages, messages);
         } else {
@@ -82,6 +78,11 @@ impl Queue {
     /// Whether one more may come, which is more easily so if what the program waits for is behind it.
     pub(crate) fn has_room(&self, is_awaited: bool) -> bool {
         self.waiting() < self.limit || is_awaited && self.bytes.load(Ordering::Relaxed) < BEYOND
+    }
+
+    /// How many more may come.
+    pub(crate) fn room(&self) -> usize {
+        self.limit.saturating_sub(self.waiting())
     }
 
     pub(crate) fn waiting(&self) -> usize {
@@ -121,12 +122,18 @@ impl Queue {
         Poll::Pending
     }
 
-    /// Counts a message that the program took. True: the task waits for just that.
-    pub(crate) fn taken(&self, message: &Message) -> bool {
-        self.bytes.fetch_sub(message.size(), Ordering::Relaxed);
-        let before = self.waiting.fetch_sub(1, Ordering::SeqCst);
-        // Not for each message: a task that reads a little at a time is slow.
-        before <= self.limit.div_ceil(2) && self.stalls.swap(false, Ordering::SeqCst)
+    /// After how many messages that the program took the queue is to be told.
+    pub(crate) fn stride(&self) -> usize {
+        self.limit.div_ceil(8)
+    }
+
+    /// Counts messages that the program took, and their bytes. True: the task waits for just that.
+    pub(crate) fn take(&self, messages: usize, bytes: usize) -> bool {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        let before = self.waiting.fetch_sub(messages, Ordering::SeqCst);
+        let after = before.saturating_sub(messages);
+        // Not at once: a task that reads a little at a time is slow.
+        after < self.limit.div_ceil(2) && self.stalls.swap(false, Ordering::SeqCst)
     }
 
     /// No more will come. With `discard`, nobody takes what is there.

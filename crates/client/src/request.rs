@@ -148,7 +148,7 @@ impl Core {
             }
         };
         message.headers.push(("reply-to".into(), queue));
-        self.send(&message, None)?;
+        self.send(&message)?;
         self.replies.waiting.insert(id.into(), reply);
         Ok(())
     }

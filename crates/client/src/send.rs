@@ -7,11 +7,10 @@ use std::{
 
 use bytes::Bytes;
 use stompbox_proto::ContentLength;
-use tokio::sync::oneshot;
 
 use crate::{
     Client, ReceiptError, SendError,
-    receipts::Outcome,
+    receipts::Receipt,
     runtime,
     runtime::BoxFuture,
     state::{Core, Outgoing},
@@ -91,11 +90,10 @@ impl Send {
     ///
     /// The message was not sent.
     pub async fn pending_receipt(self) -> Result<PendingReceipt, SendError> {
-        let (sender, receiver) = oneshot::channel();
         let Self { client, message } = self;
-        let send = |core: &mut Core| core.send(&message, Some(sender));
-        client.handle.shared.request(send).await?;
-        Ok(PendingReceipt { client, receiver })
+        let send = |core: &mut Core| core.send_receipted(&message);
+        let receipt = client.handle.shared.request(send).await?;
+        Ok(PendingReceipt { client, receipt })
     }
 }
 
@@ -128,21 +126,22 @@ impl Future for Sending {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        // Where there is room, as there mostly is, nothing is allocated for the wait.
-        if let Stage::Begun(send) = &mut self.0 {
-            let Some(Send { client, message }) = send.take() else {
+        // Where there is room, as there mostly is, nothing is allocated for the wait, or moved.
+        if let Stage::Begun(begun) = &mut self.0 {
+            let Some(Send { client, message }) = begun else {
                 // Polled after its end.
                 return Poll::Pending;
             };
-            let sent = client
-                .handle
-                .shared
-                .try_request(|core| core.send(&message, None));
-            if let Some(result) = sent {
+            let shared = &client.handle.shared;
+            if let Some(result) = shared.try_request(|core| core.send(message)) {
+                *begun = None;
                 return Poll::Ready(result);
             }
+            let Some(Send { client, message }) = begun.take() else {
+                return Poll::Pending;
+            };
             self.0 = Stage::Waits(Box::pin(async move {
-                let send = |core: &mut Core| core.send(&message, None);
+                let send = |core: &mut Core| core.send(&message);
                 client.handle.shared.request(send).await
             }));
         }
@@ -157,12 +156,12 @@ impl Future for Sending {
 #[derive(Debug)]
 pub struct PendingReceipt {
     client: Client,
-    receiver: oneshot::Receiver<Outcome>,
+    receipt: Receipt,
 }
 
 impl PendingReceipt {
-    pub(crate) fn new(client: Client, receiver: oneshot::Receiver<Outcome>) -> Self {
-        Self { client, receiver }
+    pub(crate) fn new(client: Client, receipt: Receipt) -> Self {
+        Self { client, receipt }
     }
 
     /// Waits for it.
@@ -172,10 +171,8 @@ impl PendingReceipt {
     /// It did not come.
     pub async fn wait(self) -> Result<(), ReceiptError> {
         let limit = self.client.handle.shared.settings.receipt_timeout;
-        match runtime::timeout(limit, self.receiver).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) => Err(ReceiptError::Closed(self.client.closed())),
-            Err(_) => Err(ReceiptError::Timeout),
-        }
+        runtime::timeout(limit, self.receipt)
+            .await
+            .unwrap_or(Err(ReceiptError::Timeout))
     }
 }

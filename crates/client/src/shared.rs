@@ -84,7 +84,8 @@ impl Shared {
 
     /// Has the task look at what was asked for.
     pub(crate) fn wake(&self) {
-        if !self.is_woken.swap(true, Ordering::SeqCst) {
+        // First a look, which costs nothing: mostly it is to be woken already.
+        if !self.is_woken.load(Ordering::SeqCst) && !self.is_woken.swap(true, Ordering::SeqCst) {
             self.waker.wake();
         }
     }

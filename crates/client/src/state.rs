@@ -2,25 +2,25 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Weak},
+    sync::Arc,
 };
 
 use bytes::Bytes;
 use stompbox_proto::{
-    AckMode, Command, ContentLength, Decoder, Dialect, EncodeError, FrameRef, Limits, Version,
+    AckMode, Command, ContentLength, Decoder, Dialect, EncodeError, Limits, Version,
     client::{AckRef, RequestError as Refusal, Session},
     encode,
 };
 use tokio::sync::oneshot;
 
 use crate::{
-    AckError, Client, Closed, InFlight, Message, ReceiptError, SendError, SubscribeError,
-    TransactionError, Unavailable,
+    AckError, Closed, InFlight, ReceiptError, SendError, SubscribeError, TransactionError,
+    Unavailable,
     batch::{Batch, Kind},
     queue::Queue,
-    receipts::{Outcome, Receipts},
+    receipts::{Receipt, Receipts},
     request::Replies,
-    shared::{Handle, Settings},
+    shared::Settings,
 };
 
 /// How far the connection is.
@@ -69,7 +69,17 @@ pub(crate) struct Core {
     /// Where the receipt of `DISCONNECT` goes.
     pub(crate) disconnected: Option<oneshot::Sender<()>>,
     in_flight: InFlight,
+    /// Room for the id of a receipt.
+    receipt_id: String,
     pub(crate) reply_queue: Option<String>,
+}
+
+impl Outgoing {
+    /// The `transaction` header.
+    fn transaction(&self) -> Option<&str> {
+        let found = self.headers.iter().find(|(name, _)| name == "transaction");
+        found.map(|(_, id)| id.as_str())
+    }
 }
 
 impl Core {
@@ -91,6 +101,7 @@ impl Core {
             replies: Replies::default(),
             disconnected: None,
             in_flight: settings.in_flight,
+            receipt_id: String::new(),
             reply_queue: settings.reply_queue.clone(),
         }
     }
@@ -110,72 +121,71 @@ impl Core {
         }
     }
 
-    /// Sends a message; with a receipt, if there is somewhere for its outcome.
-    pub(crate) fn send(
+    /// Sends a message.
+    pub(crate) fn send(&mut self, message: &Outgoing) -> Result<(), SendError> {
+        let is_bound = message.transaction().is_some();
+        let kind = if is_bound { Kind::Bound } else { Kind::Plain };
+        self.write(message, kind, None).map(drop)
+    }
+
+    /// Sends a message with a receipt.
+    pub(crate) fn send_receipted(&mut self, message: &Outgoing) -> Result<Receipt, SendError> {
+        let number = self.receipts.next();
+        let mut id = std::mem::take(&mut self.receipt_id);
+        Receipts::write_id(number, &mut id);
+        // A transaction ends with its connection.
+        let is_bound = message.transaction().is_some();
+        let kind = if is_bound {
+            Kind::Bound
+        } else {
+            Kind::Receipted(number)
+        };
+        let retry = self.in_flight == InFlight::Retry && !is_bound;
+        let written = self.write(message, kind, Some(&id));
+        let frame = written.map(|frame| retry.then(|| frame.into()));
+        self.receipt_id = id;
+        Ok(self.receipts.add(frame?))
+    }
+
+    fn write(
         &mut self,
         message: &Outgoing,
-        outcome: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<(), SendError> {
-        let headers = || {
-            message
-                .headers
-                .iter()
-                .map(|(n, v)| (n.as_str(), v.as_str()))
-        };
-        let is_bound = headers().any(|(name, _)| name == "transaction");
-        let number = outcome.is_some().then(|| self.receipts.next());
-        let id = number.map(Receipts::id);
-        let receipt = id.as_deref().map(|id| ("receipt", id));
-        let others = headers().filter(|(name, _)| receipt.is_none() || *name != "receipt");
-        let all = receipt.into_iter().chain(others);
-        let kind = match number {
-            // A transaction ends with its connection.
-            _ if is_bound => Kind::Bound,
-            Some(number) => Kind::Receipted(number),
-            None => Kind::Plain,
-        };
+        kind: Kind,
+        receipt: Option<&str>,
+    ) -> Result<&[u8], SendError> {
         let Self {
             session,
             state,
             version,
             ..
         } = self;
+        let receipt = receipt.map(|id| ("receipt", id));
+        let headers = message.headers.iter();
+        let headers = headers.map(|(n, v)| (n.as_str(), v.as_str()));
+        let headers = headers.filter(move |(name, _)| receipt.is_none() || *name != "receipt");
+        let all = receipt.into_iter().chain(headers);
         let write = |out: &mut Vec<u8>| match state {
-            State::Waiting if is_bound => {
-                let id = headers().find(|(name, _)| *name == "transaction");
-                let id = id.map_or("", |(_, id)| id);
-                Err(SendError::NoTransaction(id.into()))
-            }
             State::Waiting => {
+                if let Some(id) = message.transaction() {
+                    return Err(SendError::NoTransaction(id.into()));
+                }
                 let own = ("destination", &*message.destination);
-                let all = std::iter::once(own).chain(all.clone().filter(|(n, _)| *n != own.0));
+                let all = std::iter::once(own).chain(all.filter(|(n, _)| *n != own.0));
                 let dialect = Dialect::from(*version);
-                encode(
-                    out,
-                    dialect,
-                    Command::Send,
-                    all,
-                    &message.body,
-                    message.length,
-                )
-                .map_err(SendError::Invalid)
+                let (body, length) = (&message.body, message.length);
+                encode(out, dialect, Command::Send, all, body, length).map_err(SendError::Invalid)
             }
             _ => session
                 .send_into(
                     out,
                     &message.destination,
-                    all.clone(),
+                    all,
                     &message.body,
                     message.length,
                 )
                 .map_err(refused_send),
         };
-        let frame = self.out.append(kind, write)?;
-        if let Some(outcome) = outcome {
-            let retry = self.in_flight == InFlight::Retry && !is_bound;
-            self.receipts.add(outcome, retry.then(|| frame.into()));
-        }
-        Ok(())
+        self.out.append(kind, write)
     }
 
     /// Subscribes now, or when there is a connection.
@@ -183,15 +193,15 @@ impl Core {
         &mut self,
         id: &str,
         entry: Entry,
-        outcome: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<(), SubscribeError> {
+        is_receipted: bool,
+    ) -> Result<Option<Receipt>, SubscribeError> {
         if self.subscriptions.contains_key(id) {
             return Err(SubscribeError::DuplicateId(id.into()));
         }
-        let receipt = outcome.map(|outcome| (Receipts::id(self.receipts.next()), outcome));
+        let receipt = is_receipted.then(|| Receipts::id(self.receipts.next()));
         if matches!(self.state, State::Connected) {
             let mut headers = borrow(&entry.headers);
-            if let Some((id, _)) = &receipt {
+            if let Some(id) = &receipt {
                 headers.retain(|(name, _)| *name != "receipt");
                 headers.push(("receipt", id));
             }
@@ -204,11 +214,8 @@ impl Core {
                 })?;
             self.collect();
         }
-        if let Some((_, outcome)) = receipt {
-            self.receipts.add(outcome, None);
-        }
         self.subscriptions.insert(id.into(), entry);
-        Ok(())
+        Ok(receipt.map(|_| self.receipts.add(None)))
     }
 
     /// Ends a subscription; of one that there is not, nothing is to be done.
@@ -265,27 +272,21 @@ impl Core {
         connection: u64,
         id: &str,
         commit: bool,
-        outcome: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<(), TransactionError> {
+        is_receipted: bool,
+    ) -> Result<Option<Receipt>, TransactionError> {
         if connection != self.connection || !matches!(self.state, State::Connected) {
             return Err(TransactionError::ConnectionLost);
         }
-        let receipt = outcome.map(|outcome| (Receipts::id(self.receipts.next()), outcome));
-        let headers: Vec<_> = receipt
-            .iter()
-            .map(|(id, _)| ("receipt", id.as_str()))
-            .collect();
+        let receipt = is_receipted.then(|| Receipts::id(self.receipts.next()));
+        let headers: Vec<_> = receipt.iter().map(|id| ("receipt", id.as_str())).collect();
         let result = if commit {
             self.session.commit(id, &headers)
         } else {
             self.session.abort(id, &headers)
         };
         result.map_err(|_| TransactionError::ConnectionLost)?;
-        if let Some((_, outcome)) = receipt {
-            self.receipts.add(outcome, None);
-        }
         self.collect();
-        Ok(())
+        Ok(receipt.map(|_| self.receipts.add(None)))
     }
 
     /// Whether somebody waits for a frame that may be behind messages.
@@ -401,8 +402,7 @@ impl Core {
                 Err(error) => {
                     if let Kind::Receipted(number) = kind {
                         let error = SendError::Invalid(error.clone());
-                        self.receipts
-                            .settle_number(number, Err(ReceiptError::Send(error)));
+                        self.receipts.fail_number(number, ReceiptError::Send(error));
                     }
                     discarded.push(error);
                 }
@@ -470,14 +470,4 @@ fn borrow(headers: &[(String, String)]) -> Vec<(&str, &str)> {
         .iter()
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect()
-}
-
-/// A message whose receipt is for a handle that is still there.
-pub(crate) fn message(
-    handle: &Weak<Handle>,
-    connection: u64,
-    frame: &FrameRef<'_>,
-) -> Option<Message> {
-    let handle = handle.upgrade()?;
-    Some(Message::new(Client { handle }, connection, frame))
 }

@@ -8,12 +8,11 @@ use std::{
 
 use futures_core::Stream;
 use stompbox_proto::AckMode;
-use tokio::sync::oneshot;
 
 use crate::{
     Client, Closed, Message, PendingReceipt, SubscribeError,
     queue::Queue,
-    receipts::Outcome,
+    receipts::Receipt,
     runtime::BoxFuture,
     state::{Core, Entry},
 };
@@ -78,18 +77,19 @@ impl Subscribe {
     ///
     /// It was not subscribed, or no receipt came.
     pub async fn receipt(self) -> Result<Subscription, SubscribeError> {
-        let (sender, receiver) = oneshot::channel();
         let client = self.client.clone();
-        let subscription = self.make(Some(sender)).await?;
-        let receipt = PendingReceipt::new(client, receiver).wait().await;
-        receipt.map_err(|error| SubscribeError::Receipt(Box::new(error)))?;
+        let (subscription, receipt) = self.make(true).await?;
+        if let Some(receipt) = receipt {
+            let receipt = PendingReceipt::new(client, receipt).wait().await;
+            receipt.map_err(|error| SubscribeError::Receipt(Box::new(error)))?;
+        }
         Ok(subscription)
     }
 
     async fn make(
         self,
-        outcome: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<Subscription, SubscribeError> {
+        is_receipted: bool,
+    ) -> Result<(Subscription, Option<Receipt>), SubscribeError> {
         let shared = Arc::clone(&self.client.handle.shared);
         let order = shared.next_number();
         let id = self.id.unwrap_or_else(|| format!("sub-{order}"));
@@ -101,15 +101,22 @@ impl Subscribe {
             headers: self.headers,
             queue: Arc::clone(&queue),
         };
-        let subscribe = |core: &mut Core| core.subscribe(&id, entry, outcome);
-        shared.request(subscribe).await?;
-        Ok(Subscription {
+        let subscribe = |core: &mut Core| core.subscribe(&id, entry, is_receipted);
+        let receipt = if is_receipted {
+            // What is restored later is restored without one.
+            shared.request_connected(subscribe).await?
+        } else {
+            shared.request(subscribe).await?
+        };
+        let subscription = Subscription {
             client: self.client,
             id,
             queue,
             taken: VecDeque::new(),
+            untold: (0, 0),
             ended: false,
-        })
+        };
+        Ok((subscription, receipt))
     }
 }
 
@@ -118,7 +125,7 @@ impl IntoFuture for Subscribe {
     type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(self.make(None))
+        Box::pin(async { Ok(self.make(false).await?.0) })
     }
 }
 
@@ -135,6 +142,8 @@ pub struct Subscription {
     queue: Arc<Queue>,
     /// Messages that were moved out of the queue together.
     taken: VecDeque<Message>,
+    /// Messages, and their bytes, that the program took since the queue was told.
+    untold: (usize, usize),
     ended: bool,
 }
 
@@ -185,8 +194,14 @@ impl Stream for Subscription {
                     reason => Poll::Ready(Some(Err(reason))),
                 };
             };
-            if this.queue.taken(&message) {
-                this.client.handle.shared.wake();
+            this.untold.0 += 1;
+            this.untold.1 += message.size();
+            // Not for each message: the connection's task counts them too, in another thread.
+            if this.taken.is_empty() || this.untold.0 >= this.queue.stride() {
+                let (messages, bytes) = std::mem::take(&mut this.untold);
+                if this.queue.take(messages, bytes) {
+                    this.client.handle.shared.wake();
+                }
             }
             if !this.queue.is_outdated(&message) {
                 return Poll::Ready(Some(Ok(message)));

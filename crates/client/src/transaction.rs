@@ -1,6 +1,4 @@
-use tokio::sync::oneshot;
-
-use crate::{Client, PendingReceipt, Send, TransactionError, receipts::Outcome, state::Core};
+use crate::{Client, PendingReceipt, Send, TransactionError, receipts::Receipt, state::Core};
 
 /// A transaction: what is sent and acknowledged in it happens at [`commit`](Self::commit), all or
 /// nothing. Dropped, it is aborted.
@@ -42,7 +40,7 @@ impl Transaction {
     ///
     /// There is no connection, or it is not the one in which the transaction began.
     pub async fn commit(mut self) -> Result<(), TransactionError> {
-        self.end(true, None).await
+        self.end(true, false).await.map(drop)
     }
 
     /// Makes it happen, and waits for the server's receipt.
@@ -51,12 +49,14 @@ impl Transaction {
     ///
     /// As for [`commit`](Self::commit); or no receipt came.
     pub async fn commit_receipt(mut self) -> Result<(), TransactionError> {
-        let (sender, receiver) = oneshot::channel();
-        self.end(true, Some(sender)).await?;
-        let receipt = PendingReceipt::new(self.client.clone(), receiver)
+        let Some(receipt) = self.end(true, true).await? else {
+            return Ok(());
+        };
+        let receipt = PendingReceipt::new(self.client.clone(), receipt);
+        receipt
             .wait()
-            .await;
-        receipt.map_err(|error| TransactionError::Unknown(Box::new(error)))
+            .await
+            .map_err(|error| TransactionError::Unknown(Box::new(error)))
     }
 
     /// Undoes it.
@@ -65,16 +65,16 @@ impl Transaction {
     ///
     /// The connection has ended, which undoes it too.
     pub async fn abort(mut self) -> Result<(), TransactionError> {
-        self.end(false, None).await
+        self.end(false, false).await.map(drop)
     }
 
     async fn end(
         &mut self,
         commit: bool,
-        outcome: Option<oneshot::Sender<Outcome>>,
-    ) -> Result<(), TransactionError> {
+        is_receipted: bool,
+    ) -> Result<Option<Receipt>, TransactionError> {
         let (connection, id) = (self.connection, &self.id);
-        let end = |core: &mut Core| core.end_transaction(connection, id, commit, outcome);
+        let end = |core: &mut Core| core.end_transaction(connection, id, commit, is_receipted);
         let result = self.client.handle.shared.request(end).await;
         // Dropped while it waits for room, or refused, it is aborted as any other.
         self.ended = result.is_ok();
@@ -88,7 +88,7 @@ impl Drop for Transaction {
             let shared = &self.client.handle.shared;
             // Of one that was lost with its connection nothing is to be undone.
             let mut core = shared.lock();
-            let _ = core.end_transaction(self.connection, &self.id, false, None);
+            let _ = core.end_transaction(self.connection, &self.id, false, false);
             drop(core);
             shared.wake();
         }

@@ -6,9 +6,13 @@ mod common;
 
 use common::{LIMIT, TestServer, soon};
 use futures_util::StreamExt as _;
-use stompbox::{AckMode, Client, ConnectOptions};
+use stompbox::{AckMode, Client, ConnectOptions, HeartBeat};
 
 async fn connect(url: &str) -> Client {
+    soon(options(url).connect()).await.unwrap()
+}
+
+fn options(url: &str) -> ConnectOptions {
     // RabbitMQ's virtual host; the others don't mind.
     let options = ConnectOptions::new(url)
         .login("guest")
@@ -19,7 +23,7 @@ async fn connect(url: &str) -> Client {
         Some(root) => options.tls(stompbox::TlsOptions::new().roots_file(root)),
         None => options,
     };
-    soon(options.connect()).await.unwrap()
+    options
 }
 
 async fn converse(url: &str) {
@@ -108,15 +112,38 @@ async fn converse(url: &str) {
     }
 }
 
+/// More at a time than a broker takes in at once, so that it has to push back.
+async fn burst(url: &str) {
+    let options = options(url).heart_beat(HeartBeat::new(0, 10_000));
+    let client = soon(options.connect()).await.unwrap();
+    let queue = format!("/queue/stompbox-burst-{}", std::process::id());
+    let mut receipts = Vec::new();
+    for number in 0..2000 {
+        let send = client.send(&queue).body(number.to_string());
+        receipts.push(soon(send.pending_receipt()).await.unwrap());
+    }
+    for receipt in receipts {
+        soon(receipt.wait()).await.unwrap();
+    }
+    let mut messages = client.subscribe(&queue).await.unwrap();
+    for number in 0..2000 {
+        let message = soon(messages.next()).await.unwrap().unwrap();
+        assert_eq!(message.text(), Some(&*number.to_string()));
+    }
+}
+
 #[tokio::test]
 async fn a_conversation_goes_the_same_way_with_each_broker() {
     let own = TestServer::start().await;
-    converse(&own.stomp).await;
-    converse(&own.ws).await;
+    for url in [&own.stomp, &own.ws] {
+        converse(url).await;
+        burst(url).await;
+    }
     match std::env::var("STOMPBOX_TEST_BROKERS") {
         Ok(urls) => {
             for url in urls.split_whitespace() {
                 converse(url).await;
+                burst(url).await;
             }
         }
         Err(_) => println!("others are skipped: STOMPBOX_TEST_BROKERS names none"),

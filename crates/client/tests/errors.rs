@@ -7,8 +7,8 @@ use std::{error::Error as _, time::Duration};
 use common::{Script, TestServer, soon};
 use futures_util::StreamExt as _;
 use stompbox::{
-    AckError, Closed, ConnectError, ConnectOptions, HeartBeat, Limits, ReceiptError, SendError,
-    SubscribeError, Unavailable, Version, Versions,
+    AckError, Closed, ConnectError, ConnectOptions, HeartBeat, Limits, ReceiptError, Reconnect,
+    SendError, SubscribeError, Unavailable, Version, Versions,
 };
 
 #[tokio::test]
@@ -161,4 +161,53 @@ async fn servers_that_break_the_rules_end_the_connection_and_nothing_else() {
         );
         assert!(error.source().is_some());
     }
+}
+
+#[tokio::test]
+async fn what_a_server_says_twice_is_shown_once() {
+    let script = Script::new().await;
+    for (body, expected) in [
+        ("no such place\n", "the server reported: no such place"),
+        (
+            "try /queue/",
+            "the server reported: no such place: try /queue/",
+        ),
+        ("", "the server reported: no such place"),
+    ] {
+        let connect = stompbox::connect(&script.url);
+        let refuse = async {
+            let mut peer = script.accept_raw().await;
+            peer.frame().await;
+            let error = format!("ERROR\nmessage:no such place\n\n{body}\0");
+            peer.send(&error).await;
+        };
+        let (error, ()) = tokio::join!(connect, refuse);
+        let error = error.unwrap_err().source().unwrap().to_string();
+        assert_eq!(error, expected);
+    }
+}
+
+/// The RECEIPT of a subscription that is made between two connections would be asked for by no
+/// frame: what is restored has none.
+#[tokio::test]
+async fn a_receipted_subscription_waits_for_the_next_connection() {
+    let script = Script::new().await;
+    let options = ConnectOptions::new(&script.url)
+        .reconnect(Reconnect::default().shortest(Duration::from_millis(1)));
+    let (client, peer) = tokio::join!(options.connect(), script.accept("1.2"));
+    let client = client.unwrap();
+    drop(peer);
+    while client.is_connected() {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let subscribe = soon(client.subscribe("/queue/a").receipt());
+    let answer = async {
+        let mut peer = script.accept("1.2").await;
+        let frame = peer.frame().await;
+        assert_eq!(frame.command.as_str(), "SUBSCRIBE");
+        peer.receipt(&frame).await;
+        peer
+    };
+    let (subscription, _peer) = tokio::join!(subscribe, answer);
+    subscription.unwrap();
 }

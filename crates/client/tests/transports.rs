@@ -376,3 +376,87 @@ async fn socks_proxies_look_the_name_up() {
         );
     }
 }
+
+/// A SOCKS4 proxy for one connection to the server on that port, which says what it was asked for.
+async fn socks4_proxy(port: u16) -> (String, oneshot::Receiver<Vec<u8>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (tell, asked) = oneshot::channel();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut request = vec![0; 8];
+        stream.read_exact(&mut request).await.unwrap();
+        // 0.0.0.x: a name follows the login.
+        let ends = if request[4..7] == [0; 3] { 2 } else { 1 };
+        for _ in 0..ends {
+            loop {
+                let octet = stream.read_u8().await.unwrap();
+                request.push(octet);
+                if octet == 0 {
+                    break;
+                }
+            }
+        }
+        tell.send(request).unwrap();
+        stream.write_all(&[0, 90, 0, 0, 0, 0, 0, 0]).await.unwrap();
+        let mut server = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+        let _ = copy_bidirectional(&mut stream, &mut server).await;
+    });
+    (address, asked)
+}
+
+#[tokio::test]
+async fn socks4_proxies_get_an_address_and_those_of_4a_the_name() {
+    let server = TestServer::start().await;
+    let port: u16 = server.stomp.rsplit(':').next().unwrap().parse().unwrap();
+    let url = server.stomp.replace("127.0.0.1", "localhost");
+    for (scheme, rest) in [
+        ("socks4", &b"\x7f\0\0\x01ann\0"[..]),
+        ("socks4a", b"\0\0\0\x01ann\0localhost\0"),
+    ] {
+        let (proxy, asked) = socks4_proxy(port).await;
+        let options = ConnectOptions::new(&url).proxy(&format!("{scheme}://ann@{proxy}"));
+        works(soon(options.connect()).await.unwrap()).await;
+        let asked = soon(asked).await.unwrap();
+        let [high, low] = port.to_be_bytes();
+        assert_eq!(asked[..4], [4, 1, high, low]);
+        // tokio-socks sends 0.0.0.255 or 0.0.0.1: only that it is not 0 matters.
+        let mut got = asked[4..].to_vec();
+        if got[..3] == [0; 3] {
+            assert_ne!(got[3], 0);
+            got[3] = 1;
+        }
+        assert_eq!(got, rest, "{scheme}");
+    }
+}
+
+/// The environment is that of the process, so this test runs itself again.
+#[tokio::test]
+async fn the_environment_names_a_proxy_for_those_who_ask_it_to() {
+    if let Ok(url) = std::env::var("STOMPBOX_TEST_BY_ENV") {
+        let options = ConnectOptions::new(&url).proxy_from_env();
+        return works(soon(options.connect()).await.unwrap()).await;
+    }
+    let server = TestServer::start().await;
+    let (proxy, mut asked) = http_proxy(None).await;
+    let url = server.stomp.replace("127.0.0.1", "localhost");
+    for (exceptions, is_asked) in [("example.com", true), ("localhost", false)] {
+        let name = "the_environment_names_a_proxy_for_those_who_ask_it_to";
+        let run = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name])
+            .env("STOMPBOX_TEST_BY_ENV", &url)
+            .env("ALL_PROXY", &proxy)
+            .env("NO_PROXY", exceptions)
+            .env_remove("HTTPS_PROXY")
+            .env_remove("https_proxy")
+            .env_remove("all_proxy")
+            .env_remove("no_proxy")
+            .output();
+        let output = soon(run).await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(asked.try_recv().is_ok(), is_asked, "{exceptions}");
+    }
+    // Without the option it is not asked for anything.
+    works(soon(ConnectOptions::new(&url).connect()).await.unwrap()).await;
+    assert!(asked.try_recv().is_err());
+}

@@ -151,6 +151,7 @@ impl Decoder {
             },
             plain: !self.odd,
             repeats: self.repeats,
+            padded: dialect == Dialect::V1_0,
             command_end: self.command_end,
             head,
             lines: &self.lines,

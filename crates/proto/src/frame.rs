@@ -21,6 +21,8 @@ pub struct FrameRef<'a> {
     pub(crate) escapes: Escapes,
     pub(crate) plain: bool,
     pub(crate) repeats: bool,
+    /// Whether blanks around names and values don't belong to them.
+    pub(crate) padded: bool,
     pub(crate) command_end: usize,
     pub(crate) head: &'a str,
     pub(crate) lines: &'a [Line],
@@ -84,6 +86,16 @@ impl<'a> FrameRef<'a> {
                 &head[line.value as usize..line.value_end as usize],
             )
         })
+    }
+
+    /// The lines of the headers as they came, each with its LF, if names and values are exactly what
+    /// is before and after a line's first colon: nothing is escaped or trimmed, and lines end in LF
+    /// alone.
+    pub fn plain_lines(&self) -> Option<&'a str> {
+        if !self.plain || self.padded {
+            return None;
+        }
+        self.head.get(self.command_end + 1..self.head.len() - 1)
     }
 
     /// All headers in wire order, repeated ones included.

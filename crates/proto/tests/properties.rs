@@ -226,7 +226,13 @@ proptest! {
             for mut part in bytes.chunks(chunk) {
                 while let Some(frame) = decoder.decode(&mut part, *dialect).expect("a frame") {
                     prop_assert!(!frame.repeats_head() || before == Some((head.clone(), *dialect)));
-                    found = Some(frame.to_frame());
+                    let owned = frame.to_frame();
+                    if let Some(lines) = frame.plain_lines() {
+                        let pairs = lines.split_terminator('\n').filter_map(|l| l.split_once(':'));
+                        let pairs = pairs.map(|(n, v)| (n.to_owned(), v.to_owned()));
+                        prop_assert_eq!(pairs.collect::<Vec<_>>(), owned.headers.clone());
+                    }
+                    found = Some(owned);
                 }
             }
             prop_assert_eq!(Ok(found), alone);

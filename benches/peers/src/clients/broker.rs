@@ -1,4 +1,4 @@
-//! The broker: this program again, as a process.
+//! The other ends: this program again, as processes.
 
 use std::{
     fs,
@@ -8,7 +8,7 @@ use std::{
 
 use stompbox_server::{Config, Listen, Server};
 
-/// A broker that ends with this value.
+/// A broker, or a sink, that ends with this value.
 pub(crate) struct Broker {
     process: Child,
     pub(crate) addr: String,
@@ -16,10 +16,11 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    pub(crate) fn start() -> Self {
+    /// `what`: "broker" or "sink".
+    pub(crate) fn start(what: &str) -> Self {
         let program = std::env::current_exe().expect("this program");
         let mut process = Command::new(program)
-            .arg("serve")
+            .args(["serve", what])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -65,15 +66,15 @@ pub(crate) fn serve() {
     });
 }
 
-/// Seconds of processor time that a process has used; 0 where there is no `/proc`.
+/// Seconds of processor time that the threads of a process have used, as long as they live; 0 where
+/// there is no `/proc`.
 pub(crate) fn cpu(pid: &str) -> f64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // The second field is a name, which may hold blanks.
-    let fields = stat.rsplit(')').next().unwrap_or_default();
-    let ticks = |at| fields.split_whitespace().nth(at)?.parse::<f64>().ok();
-    let ticks = ticks(11)
-        .zip(ticks(12))
-        .map_or(0.0, |(user, system)| user + system);
-    // USER_HZ, which Linux promises to be 100.
-    ticks / 100.0
+    let tasks = fs::read_dir(format!("/proc/{pid}/task"));
+    let tasks = tasks.into_iter().flatten().flatten();
+    let nanoseconds = tasks.filter_map(|task| {
+        // Of a thread that has just ended there is nothing to read.
+        let stat = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        stat.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e9
 }

@@ -9,7 +9,7 @@ pub(crate) type Outcome = Result<(), Box<dyn Error>>;
 
 const TOPIC: &str = "/topic/bench";
 const QUEUE: &str = "/queue/bench";
-const BODY: &str = "0123456789012345678901234567890123456789012345678901234567890123";
+pub(crate) const BODY: &str = "0123456789012345678901234567890123456789012345678901234567890123";
 const LIMIT: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy)]

@@ -38,11 +38,12 @@ impl Drop for Serve {
 
 impl Serve {
     pub(crate) fn start(options: &[&str]) -> Self {
-        let args = [
-            &["serve", "--stomp", "127.0.0.1:0", "--http", "127.0.0.1:0"],
-            options,
-        ]
-        .concat();
+        Self::at(["127.0.0.1:0"; 2], options)
+    }
+
+    /// On addresses for STOMP and HTTP.
+    pub(crate) fn at([stomp, http]: [&str; 2], options: &[&str]) -> Self {
+        let args = [&["serve", "--stomp", stomp, "--http", http], options].concat();
         let mut child = stompbox(&args).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut url = |what: &str| {

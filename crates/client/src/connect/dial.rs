@@ -32,7 +32,7 @@ impl Connector {
         match place {
             Place::Tcp(host, port) => {
                 #[cfg(feature = "proxy")]
-                if let Some(proxy) = &self.proxy {
+                if let Some(proxy) = self.proxy_for(host) {
                     return self.by_proxy(proxy, host, *port).await;
                 }
                 tcp(host, *port).await

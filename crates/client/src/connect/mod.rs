@@ -2,6 +2,8 @@
 
 #[cfg(not(target_arch = "wasm32"))]
 mod dial;
+#[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
+mod environment;
 pub(crate) mod handshake;
 #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
 mod proxy;
@@ -11,6 +13,8 @@ use std::{sync::Arc, time::Duration};
 use bytes::BytesMut;
 use stompbox_proto::{Decoder, Version, client::Session};
 
+#[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
+use crate::options::ProxyChoice;
 use crate::{
     Client, ConnectError, ConnectOptions, Reconnect,
     driver::Driver,
@@ -47,7 +51,7 @@ pub(crate) struct Connector {
     #[cfg(all(feature = "tls", not(target_arch = "wasm32")))]
     tls: Option<Arc<rustls::ClientConfig>>,
     #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
-    proxy: Option<proxy::Proxy>,
+    proxy: Option<(proxy::Proxy, environment::Exceptions)>,
 }
 
 impl Connector {
@@ -77,16 +81,19 @@ impl Connector {
         check_passcode(options.config.passcode.as_deref())?;
         Session::new(options.config.clone(), Duration::ZERO)?;
         #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
-        let proxy = options
-            .proxy
-            .as_deref()
-            .map(proxy::Proxy::parse)
-            .transpose()?;
+        let proxy = match &options.proxy {
+            ProxyChoice::None => None,
+            ProxyChoice::Url(url) => Some((
+                proxy::Proxy::parse(url, "proxy")?,
+                environment::Exceptions::default(),
+            )),
+            ProxyChoice::Environment => environment::read(|name| std::env::var(name).ok())?,
+        };
         #[cfg(all(feature = "tls", not(target_arch = "wasm32")))]
         let tls = {
             let wanted = servers.iter().any(|server| server.tls);
             #[cfg(feature = "proxy")]
-            let wanted = wanted || proxy.as_ref().is_some_and(proxy::Proxy::is_tls);
+            let wanted = wanted || proxy.as_ref().is_some_and(|(proxy, _)| proxy.is_tls());
             wanted.then(|| options.tls.build()).transpose()?
         };
         Ok(Self {
@@ -98,6 +105,13 @@ impl Connector {
             proxy,
             options,
         })
+    }
+
+    /// The proxy by which a server is connected to.
+    #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
+    fn proxy_for(&self, host: &str) -> Option<&proxy::Proxy> {
+        let (proxy, exceptions) = self.proxy.as_ref()?;
+        (!exceptions.hold(host)).then_some(proxy)
     }
 
     pub(crate) fn policy(&self) -> Option<&Reconnect> {

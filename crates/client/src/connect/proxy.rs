@@ -1,10 +1,17 @@
 //! Connections by a proxy.
 
-use std::io;
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::Uri;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio_socks::{
+    TargetAddr,
+    tcp::{Socks4Stream, Socks5Stream},
+};
 
 use super::{Connector, dial::tcp};
 use crate::{
@@ -18,6 +25,10 @@ use crate::{
 enum Kind {
     Http,
     Https,
+    /// It knows addresses alone, of IPv4.
+    Socks4,
+    /// It looks the name up.
+    Socks4a,
     Socks5,
 }
 
@@ -35,10 +46,11 @@ pub(super) struct Proxy {
 const ANSWER: usize = 8 << 10;
 
 impl Proxy {
-    pub(super) fn parse(text: &str) -> Result<Self, ConnectError> {
+    /// `option`: who is to blame for a URL that is none.
+    pub(super) fn parse(text: &str, option: &'static str) -> Result<Self, ConnectError> {
         let url = without_userinfo(text);
         let wrong = |problem: &str| ConnectError::Option {
-            option: "proxy",
+            option,
             problem: format!("{url:?}: {problem}"),
         };
         let uri: Uri = text.parse().map_err(|_| wrong("it is not a URL"))?;
@@ -47,7 +59,13 @@ impl Proxy {
             Some("https") if cfg!(feature = "tls") => (Kind::Https, 443),
             Some("https") => return Err(wrong("it takes the feature \"tls\" of stompbox")),
             Some("socks5" | "socks5h") => (Kind::Socks5, 1080),
-            _ => return Err(wrong("its scheme is none of http, https and socks5")),
+            Some("socks4") => (Kind::Socks4, 1080),
+            Some("socks4a") => (Kind::Socks4a, 1080),
+            _ => {
+                return Err(wrong(
+                    "its scheme is none of http, https, socks5, socks4a and socks4",
+                ));
+            }
         };
         let host = uri.host().filter(|host| !host.is_empty());
         let host = host.ok_or_else(|| wrong("it names no host"))?;
@@ -56,6 +74,9 @@ impl Proxy {
             None => None,
             Some((login, _)) => {
                 let (login, passcode) = login.split_once(':').unwrap_or((login, ""));
+                if matches!(kind, Kind::Socks4 | Kind::Socks4a) && !passcode.is_empty() {
+                    return Err(wrong("SOCKS4 has a login, but no passcode"));
+                }
                 let login = unescape(login).zip(unescape(passcode));
                 Some(login.ok_or_else(|| wrong("its login has a broken escape"))?)
             }
@@ -70,6 +91,12 @@ impl Proxy {
             login,
             url,
         })
+    }
+
+    /// The URL without what is secret.
+    #[cfg(test)]
+    pub(super) fn url(&self) -> &str {
+        &self.url
     }
 
     #[cfg_attr(not(feature = "tls"), expect(dead_code, reason = "it never is"))]
@@ -112,25 +139,20 @@ impl Connector {
             address: address.clone(),
             source,
         };
-        if proxy.kind != Kind::Socks5 {
-            tunnel(&mut io, &address, proxy.login.as_ref())
-                .await
-                .map_err(failed)?;
-            return Ok(io);
-        }
-        let target = (host, port);
-        let stream = match &proxy.login {
-            None => tokio_socks::tcp::Socks5Stream::connect_with_socket(io, target).await,
-            Some((login, passcode)) => {
-                tokio_socks::tcp::Socks5Stream::connect_with_password_and_socket(
-                    io, target, login, passcode,
-                )
-                .await
+        match proxy.kind {
+            Kind::Http | Kind::Https => {
+                let login = proxy.login.as_ref();
+                let made = tunnel(&mut io, &address, login).await;
+                made.map(|()| io).map_err(failed)
             }
-        };
-        match stream {
-            Ok(stream) => Ok(Box::new(stream)),
-            Err(error) => Err(failed(error.into())),
+            Kind::Socks4 | Kind::Socks4a => {
+                let made = socks4(io, proxy, host, port).await;
+                made.map_err(failed)
+            }
+            Kind::Socks5 => {
+                let made = socks5(io, proxy, host, port).await;
+                made.map_err(|error| failed(error.into()))
+            }
         }
     }
 
@@ -158,6 +180,42 @@ impl Connector {
     ) -> Result<Box<dyn Io>, ConnectError> {
         self.secure(io, &proxy.host, &proxy.host).await
     }
+}
+
+async fn socks5(
+    io: Box<dyn Io>,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+) -> Result<Box<dyn Io>, tokio_socks::Error> {
+    let target = (host, port);
+    let stream = match &proxy.login {
+        None => Socks5Stream::connect_with_socket(io, target).await?,
+        Some((login, passcode)) => {
+            Socks5Stream::connect_with_password_and_socket(io, target, login, passcode).await?
+        }
+    };
+    Ok(Box::new(stream))
+}
+
+async fn socks4(
+    io: Box<dyn Io>,
+    proxy: &Proxy,
+    host: &str,
+    port: u16,
+) -> Result<Box<dyn Io>, BoxError> {
+    let target = if proxy.kind == Kind::Socks4a && host.parse::<IpAddr>().is_err() {
+        TargetAddr::Domain(host.into(), port)
+    } else {
+        let mut addresses = tokio::net::lookup_host((host, port)).await?;
+        let address = addresses.find(SocketAddr::is_ipv4);
+        TargetAddr::Ip(address.ok_or("SOCKS4 needs an address of IPv4, and the server has none")?)
+    };
+    let stream = match &proxy.login {
+        None => Socks4Stream::connect_with_socket(io, target).await?,
+        Some((login, _)) => Socks4Stream::connect_with_userid_and_socket(io, target, login).await?,
+    };
+    Ok(Box::new(stream))
 }
 
 /// Asks an HTTP proxy for a tunnel (RFC 9110, 9.3.6).
@@ -206,11 +264,11 @@ mod tests {
 
     #[test]
     fn logins_of_proxies_are_unescaped_and_hidden() {
-        let proxy = Proxy::parse("socks5://ann:p%40ss@[::1]:9").unwrap();
+        let proxy = Proxy::parse("socks5://ann:p%40ss@[::1]:9", "proxy").unwrap();
         assert_eq!((&*proxy.host, proxy.port), ("::1", 9));
         assert_eq!(proxy.login, Some(("ann".into(), "p@ss".into())));
         assert_eq!(proxy.url, "socks5://[::1]:9");
-        let error = Proxy::parse("ftp://ann:secret@h")
+        let error = Proxy::parse("ftp://ann:secret@h", "proxy")
             .err()
             .unwrap()
             .to_string();
@@ -218,6 +276,7 @@ mod tests {
             !error.contains("secret") && error.contains("scheme"),
             "{error}"
         );
-        assert!(Proxy::parse("http://a:%x@h").is_err());
+        assert!(Proxy::parse("http://a:%x@h", "proxy").is_err());
+        assert!(Proxy::parse("socks4://a:b@h", "proxy").is_err());
     }
 }

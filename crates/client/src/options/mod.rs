@@ -59,10 +59,19 @@ pub struct ConnectOptions {
     #[cfg(all(feature = "tls", not(target_arch = "wasm32")))]
     pub(crate) tls: TlsOptions,
     #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
-    pub(crate) proxy: Option<String>,
+    pub(crate) proxy: ProxyChoice,
     pub(crate) connect_timeout: Duration,
     pub(crate) invalid: Option<(&'static str, String)>,
     settings: Settings,
+}
+
+/// Which proxy to connect by.
+#[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
+#[derive(Clone)]
+pub(crate) enum ProxyChoice {
+    None,
+    Url(String),
+    Environment,
 }
 
 /// Leaves out passcodes, also those in URLs, and the values of headers, which may be tokens.
@@ -110,7 +119,7 @@ impl ConnectOptions {
             #[cfg(all(feature = "tls", not(target_arch = "wasm32")))]
             tls: TlsOptions::default(),
             #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
-            proxy: None,
+            proxy: ProxyChoice::None,
             connect_timeout: Duration::from_secs(10),
             invalid: None,
             settings: Settings {
@@ -213,11 +222,24 @@ impl ConnectOptions {
     }
 
     /// Connects by a proxy: `http://[LOGIN:PASSCODE@]HOST[:PORT]` (CONNECT, port 8080), `https://…`
-    /// (the same within TLS, port 443), or `socks5://[LOGIN:PASSCODE@]HOST[:PORT]` (port 1080). The
-    /// proxy looks up the server's name.
+    /// (the same within TLS, port 443), `socks5://[LOGIN:PASSCODE@]HOST[:PORT]`, or
+    /// `socks4a://[LOGIN@]HOST[:PORT]` (port 1080). The proxy looks up the server's name, but with
+    /// `socks4://`, which knows addresses of IPv4 alone. Default: none, whatever the environment
+    /// says.
     #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
     pub fn proxy(mut self, url: &str) -> Self {
-        self.proxy = Some(url.into());
+        self.proxy = ProxyChoice::Url(url.into());
+        self
+    }
+
+    /// Connects by the proxy that the environment names when [`connect`](Self::connect) is called,
+    /// if it names one: `HTTPS_PROXY`, since that is the one for tunnels, or else `ALL_PROXY`; a URL
+    /// as for [`proxy`](Self::proxy), or `HOST:PORT` of an HTTP proxy. `NO_PROXY` lists what is
+    /// connected to without it, with commas between: names, which stand for all below them too,
+    /// addresses, nets such as `10.0.0.0/8`, or `*`. Small letters do as well, and come first.
+    #[cfg(all(feature = "proxy", not(target_arch = "wasm32")))]
+    pub fn proxy_from_env(mut self) -> Self {
+        self.proxy = ProxyChoice::Environment;
         self
     }
 

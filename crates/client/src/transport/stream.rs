@@ -23,8 +23,11 @@ pub(crate) struct Stream {
     is_dirty: bool,
 }
 
-/// What one read takes at most.
+/// What one read takes at most, and what messages of several small reads share.
 const READ: usize = 64 << 10;
+
+/// With less room than this a read would not be worth its call.
+const LEAST: usize = 16 << 10;
 
 impl Stream {
     pub(crate) fn new(io: Box<dyn Io>) -> Self {
@@ -41,7 +44,9 @@ impl Transport for Stream {
         cx: &mut Context<'_>,
         into: &mut BytesMut,
     ) -> Poll<io::Result<Incoming>> {
-        into.reserve(READ);
+        if into.capacity() - into.len() < LEAST {
+            into.reserve(READ);
+        }
         // It keeps nothing between two polls.
         match ready!(pin!(self.io.read_buf(into)).poll(cx))? {
             0 => Poll::Ready(Ok(Incoming::End)),

@@ -20,7 +20,13 @@ pub(crate) struct WebSocket {
     /// Whether messages were given to the socket since it was last flushed.
     is_dirty: bool,
     owed: usize,
+    /// What came after messages that were read together.
+    held: Option<io::Result<Incoming>>,
 }
+
+/// What is read together at most: a message, or half of a frame, is little by itself.
+const MESSAGES: usize = 256;
+const READ: usize = 64 << 10;
 
 /// What a pong takes up beside its payload, at most.
 const PONG_OVERHEAD: usize = 128;
@@ -31,12 +37,12 @@ impl WebSocket {
             socket,
             is_dirty: false,
             owed: 0,
+            held: None,
         }
     }
-}
 
-impl Transport for WebSocket {
-    fn poll_read(
+    /// Waits for one message.
+    fn poll_message(
         &mut self,
         cx: &mut Context<'_>,
         into: &mut BytesMut,
@@ -61,6 +67,31 @@ impl Transport for WebSocket {
             }
         };
         Poll::Ready(Ok(incoming))
+    }
+}
+
+impl Transport for WebSocket {
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        into: &mut BytesMut,
+    ) -> Poll<io::Result<Incoming>> {
+        if let Some(held) = self.held.take() {
+            return Poll::Ready(held);
+        }
+        for read in 0..MESSAGES {
+            match self.poll_message(cx, into) {
+                Poll::Ready(Ok(Incoming::Bytes)) if into.len() < READ => {}
+                Poll::Ready(Ok(Incoming::Bytes)) => break,
+                Poll::Pending if read > 0 => break,
+                Poll::Ready(other) if read > 0 => {
+                    self.held = Some(other);
+                    break;
+                }
+                only => return only,
+            }
+        }
+        Poll::Ready(Ok(Incoming::Bytes))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, batch: &mut Batch) -> Poll<io::Result<()>> {
