@@ -30,6 +30,28 @@ impl Exit {
         Box::new(Self { code, text })
     }
 
+    /// A failure of a part, with its place and its causes; the exit code is its own.
+    pub(crate) fn at(place: &str, error: Failure) -> Failure {
+        let text = Self::text_of(&*error);
+        Self::failure(code_of(&*error), format!("{place}: {text}"))
+    }
+
+    /// An error with its causes, in a line.
+    pub(crate) fn text_of(error: &(dyn Error + 'static)) -> String {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let more = error.to_string();
+            // Many an error tells its cause itself.
+            if !text.contains(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            cause = error.source();
+        }
+        text
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupted() -> Failure {
         Self::failure(INTERRUPTED, "")

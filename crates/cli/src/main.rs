@@ -7,6 +7,7 @@ mod commands;
 mod contexts;
 mod execute;
 mod exit;
+mod frames;
 mod render;
 mod settings;
 mod target;
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         Command::Browse(args) => wait_for(1, commands::browse::run(*args)),
         Command::Rtt(args) => wait_for(1, commands::rtt::run(*args)),
         Command::Tap(args) => wait_for(1, commands::tap::run(args)),
+        Command::Shell(args) => wait_for(1, commands::shell::run(*args)),
         Command::Doctor(args) => wait_for(1, commands::doctor::run(*args)),
         Command::Bench(args) => wait_for(2, commands::bench::run(*args)),
     };
@@ -88,7 +90,11 @@ fn wait_for<T>(
     if threads > 1 {
         runtime.worker_threads(threads);
     }
-    runtime.enable_all().build()?.block_on(work)
+    let runtime = runtime.enable_all().build()?;
+    let result = runtime.block_on(work);
+    // A read of standard input that goes on must not hold the end up.
+    runtime.shutdown_background();
+    result
 }
 
 /// The matches of the last subcommand, which know which values were typed.

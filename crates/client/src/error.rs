@@ -114,7 +114,7 @@ pub enum Closed {
     #[error("disconnected")]
     Disconnected,
     /// The server sent `ERROR`.
-    #[error("the server reported: {message}{}", shown(detail))]
+    #[error("the server reported: {message}{}", shown(message, detail))]
     ServerError {
         /// The frame's `message` header.
         message: String,
@@ -148,10 +148,10 @@ pub enum Closed {
 /// The most characters of an `ERROR` body that a message shows.
 const MOST_OF_A_DETAIL: usize = 500;
 
-/// The body of an `ERROR`, to follow its message.
-fn shown(detail: &str) -> String {
+/// The body of an `ERROR`, to follow its message, if it says more.
+fn shown(message: &str, detail: &str) -> String {
     let detail = detail.trim();
-    if detail.is_empty() {
+    if detail.is_empty() || detail == message.trim() {
         return String::new();
     }
     let end = detail.char_indices().nth(MOST_OF_A_DETAIL);

@@ -3,15 +3,17 @@
 mod connect;
 mod messages;
 mod serve;
+mod shell;
 mod tools;
 
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub(crate) use connect::Connect;
+pub(crate) use connect::{Connect, duration};
 pub(crate) use messages::{Browse, Output, Publish, Reply, Request, Subscribe};
 pub(crate) use serve::{Secret, Serve, ServeOptions};
+pub(crate) use shell::Shell;
 pub(crate) use tools::{
     Bench, BenchKind, Completion, ContextVerb, Doctor, RoundTrip, SelectorVerb, Tap,
 };
@@ -37,6 +39,7 @@ pub(crate) enum Command {
     #[command(visible_alias = "ping")]
     Rtt(Box<RoundTrip>),
     Tap(Tap),
+    Shell(Box<Shell>),
     Doctor(Box<Doctor>),
     #[command(subcommand)]
     Context(ContextVerb),

@@ -50,7 +50,7 @@ pub(crate) async fn run(args: Doctor) -> Result<(), Failure> {
     for server in &target.servers {
         writeln!(std::io::stdout(), "{server}")?;
         if let Err(error) = examine(server, &target, args, &mut findings).await {
-            findings.bad(&text(&*error), "nothing more can be asked of it")?;
+            findings.bad(&Exit::text_of(&*error), "nothing more can be asked of it")?;
             last = Some(error);
         }
     }
@@ -59,21 +59,6 @@ pub(crate) async fn run(args: Doctor) -> Result<(), Failure> {
         (None, 0) => Ok(()),
         (None, count) => Err(Exit::failure(1, format!("{count} findings"))),
     }
-}
-
-/// An error with its causes.
-fn text(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 async fn examine(

@@ -13,6 +13,7 @@ pub(crate) mod request;
 pub(crate) mod rtt;
 pub(crate) mod selector;
 pub(crate) mod serve;
+pub(crate) mod shell;
 pub(crate) mod store;
 pub(crate) mod subscribe;
 pub(crate) mod tap;

@@ -9,7 +9,7 @@ use std::{
     time::SystemTime,
 };
 
-use stompbox_proto::{Command, Decoder, Dialect, FrameRef, Limits, Version};
+use stompbox_proto::{Command, Decoder, Dialect, Limits, Version};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -19,17 +19,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{args::Tap, exit::Failure};
-
-/// Headers whose values nobody is to see.
-const SECRET: [&str; 6] = [
-    "passcode",
-    "password",
-    "authorization",
-    "cookie",
-    "token",
-    "access_token",
-];
+use crate::{args::Tap, exit::Failure, frames::line};
 
 /// Stands between clients and a broker.
 pub(crate) async fn run(args: Tap) -> Result<(), Failure> {
@@ -139,41 +129,6 @@ async fn pass(
         }
     }
     let _ = to.shutdown().await;
-}
-
-/// A frame in a line, without secrets.
-fn line(frame: &FrameRef<'_>, bodies: usize) -> String {
-    let mut line = frame.command_text().to_owned();
-    for (name, value) in frame.headers() {
-        let hidden = SECRET
-            .iter()
-            .any(|secret| name.eq_ignore_ascii_case(secret));
-        let value = if hidden { "****" } else { &*value };
-        line.push(' ');
-        line.push_str(&printable(&name));
-        line.push(':');
-        line.push_str(&printable(value));
-    }
-    let body = frame.body();
-    if !body.is_empty() {
-        line.push_str(&format!(" [{} bytes]", body.len()));
-        if bodies > 0 {
-            let part = String::from_utf8_lossy(&body[..body.len().min(bodies)]);
-            line.push(' ');
-            line.push_str(&printable(&part));
-        }
-    }
-    line
-}
-
-/// Nothing that a peer sends may command the terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c.is_control() {
-            true => c.escape_default().collect::<Vec<_>>(),
-            false => vec![c],
-        })
-        .collect()
 }
 
 fn note(number: u64, side: &str, text: &str) {

@@ -1,0 +1,167 @@
+//! `stompbox shell`.
+
+mod complete;
+mod inbox;
+mod line;
+mod prompt;
+mod screen;
+mod session;
+mod verbs;
+
+use std::{
+    io::{IsTerminal as _, stdin},
+    sync::{Arc, Mutex},
+};
+
+use futures_util::StreamExt as _;
+use stompbox::{Client, Closed, Event, Events, Reconnect};
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+
+use self::{
+    complete::Known,
+    screen::Screen,
+    session::{Next, Session},
+};
+use crate::{
+    args::Shell,
+    exit::{Exit, Failure},
+    target::{Target, leave},
+};
+
+/// Runs a prompt on a terminal, or a script.
+pub(crate) async fn run(args: Shell) -> Result<(), Failure> {
+    let target = Target::of(&args.connect)?;
+    let mut options = target.options(&args.connect)?;
+    let is_prompt = args.file.is_none() && stdin().is_terminal();
+    if is_prompt {
+        // Somebody who sits there wants to go on; a script says --retry.
+        options = options.reconnect(Reconnect::default().first_connect(args.connect.retry));
+    }
+    let client = options.connect().await?;
+    let known = Arc::new(Mutex::new(Known::default()));
+    if !is_prompt {
+        let screen = Screen::new(None, args.output)?;
+        let session = Session::new(client.clone(), screen.clone(), known);
+        return script(&args, client, session, screen).await;
+    }
+    let history = match args.no_history {
+        true => None,
+        false => prompt::history(),
+    };
+    let server = client.connected_header("server").unwrap_or_default();
+    eprintln!(
+        "{}  STOMP {}  {}\nhelp lists the verbs, Tab completes, Ctrl-D ends",
+        target.servers.join(","),
+        client.version(),
+        crate::frames::printable(&server)
+    );
+    let events = client.events();
+    let (mut lines, above) = prompt::start(Arc::clone(&known), history, target.passcode)?;
+    let screen = Screen::new(Some(above), args.output)?;
+    tokio::spawn(watch(events, screen.clone()));
+    let mut session = Session::new(client.clone(), screen, known);
+    while let Some((line, done)) = lines.recv().await {
+        let result = tokio::select! {
+            result = session.execute(&line, 0) => result,
+            _ = tokio::signal::ctrl_c() => Err("interrupted".into()),
+        };
+        match result {
+            Ok(Next::Go) => {}
+            Ok(Next::Quit) => break,
+            Err(error) => eprintln!("{}", Exit::text_of(&*error)),
+        }
+        // The prompt may have ended with the terminal.
+        let _ = done.send(());
+    }
+    drop(session);
+    match client.disconnect().await {
+        // What went wrong was told when it happened.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Does what a file or standard input says, up to the first line that fails.
+async fn script(
+    args: &Shell,
+    client: Client,
+    mut session: Session,
+    screen: Screen,
+) -> Result<(), Failure> {
+    tokio::spawn(watch(client.events(), screen));
+    let work = async {
+        if let Some(path) = &args.file {
+            let path = path.to_string_lossy();
+            return session.run(&path, 1).await.map(drop);
+        }
+        let mut lines = BufReader::new(tokio::io::stdin()).lines();
+        let mut number = 0;
+        while let Some(line) = lines.next_line().await? {
+            number += 1;
+            match session.execute(&line, 0).await {
+                Ok(Next::Go) => {}
+                Ok(Next::Quit) => break,
+                Err(error) => return Err(Exit::at(&format!("line {number}"), error)),
+            }
+        }
+        Ok(())
+    };
+    tokio::select! {
+        result = work => result?,
+        _ = tokio::signal::ctrl_c() => return Err(Exit::interrupted()),
+    }
+    drop(session);
+    leave(&client).await
+}
+
+/// Tells what happens to the connection.
+async fn watch(mut events: Events, screen: Screen) {
+    while let Some(event) = events.next().await {
+        let text = match event {
+            Event::Connected {
+                server,
+                version,
+                subscriptions,
+                messages,
+            } => format!(
+                "connected again to {server}, STOMP {version}: {subscriptions} subscriptions restored, {messages} messages sent"
+            ),
+            Event::Disconnected { reason } => format!("the connection is lost: {reason}"),
+            Event::Reconnecting {
+                attempt,
+                wait,
+                last,
+            } => {
+                let last = last.map_or_else(String::new, |error| format!(" ({error})"));
+                format!(
+                    "attempt {attempt} to connect in {:.1} s{last}",
+                    wait.as_secs_f64()
+                )
+            }
+            Event::SlowConsumer {
+                subscription,
+                waiting,
+            } => format!("{waiting} messages of {subscription} wait to be printed"),
+            Event::Unexpected(message) | Event::LateReply(message) => {
+                screen.event("a message for which nobody waits:").await;
+                if screen.message(&message).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+            Event::Discarded { reason } => format!("not sent over the new connection: {reason}"),
+            Event::Missed { events } => format!("{events} more events"),
+            // A script's exit tells it.
+            Event::Closed { .. } | Event::ServerError { .. } if !screen.is_prompt() => continue,
+            Event::Closed {
+                reason: Closed::Disconnected,
+            } => continue,
+            Event::Closed { reason } => {
+                format!("the connection has ended: {reason}; quit, and begin anew")
+            }
+            // The loss that follows says it too.
+            Event::ServerError { .. } => continue,
+            _ => continue,
+        };
+        screen.event(&text).await;
+    }
+}
