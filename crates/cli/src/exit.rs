@@ -122,17 +122,49 @@ fn own_code(error: &(dyn Error + 'static)) -> Option<u8> {
     is_timeout.then_some(TIMEOUT)
 }
 
-/// Whether an ERROR's message is about what its client may do.
+/// Whether an ERROR's message is about what its client may do. Brokers have no code for it in
+/// common, so that their words must do.
 fn is_refusal(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
+    // What is in quotes is the client's own, such as a destination.
+    let words: String = message.split('"').step_by(2).collect();
+    let words = words.to_ascii_lowercase();
     [
-        "access",
-        "denied",
-        "refused",
+        "access denied",
+        "access_refused",
+        "access refused",
         "not authorized",
         "unauthorized",
+        "does not have permission",
+        "denied",
+        "refused",
         "bad connect",
     ]
     .iter()
-    .any(|word| message.contains(word))
+    .any(|word| words.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_brokers_refuse_is_known() {
+        for message in [
+            "access denied",
+            "connection refused",
+            "access_refused",
+            "Bad CONNECT",
+            "User bob is not authorized to write to: queue://a",
+            "AMQ229032: User: bob does not have permission='SEND' on address a",
+        ] {
+            assert!(is_refusal(message), "{message}");
+        }
+        for message in [
+            "destination \"/access denied\" begins with none of /queue/",
+            "not_found",
+            "Processing error",
+        ] {
+            assert!(!is_refusal(message), "{message}");
+        }
+    }
 }

@@ -15,14 +15,15 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use stompbox::{
-    Client, Closed, ConnectOptions, HeartBeat, InFlight, ReceiptError, Reconnect, TlsOptions,
-    Versions,
+    Client, Closed, ConnectOptions, HeartBeat, InFlight, ReceiptError, Reconnect, ServerUrl,
+    TlsOptions, Versions,
 };
 
 use crate::{
     args::{Connect, Secret},
     contexts::{Context, Contexts},
     exit::Failure,
+    frames::verbose,
     settings::units::Unit,
 };
 
@@ -46,7 +47,7 @@ impl Target {
             // A server that is named is meant, not one that was selected some day.
             None if !args.server.is_empty() => Context::default(),
             None => {
-                let contexts = Contexts::load().unwrap_or_default();
+                let contexts = Contexts::load_if_any()?;
                 match &contexts.selected {
                     Some(name) => contexts.get(name)?.clone(),
                     None => Context::default(),
@@ -57,6 +58,10 @@ impl Target {
             ([], []) => vec![DEFAULT.to_owned()],
             ([], servers) | (servers, _) => servers.iter().map(|it| with_scheme(it)).collect(),
         };
+        // What is wrong with one is told though another would do.
+        for server in &servers {
+            server.parse::<ServerUrl>()?;
+        }
         let file = |file: &Option<_>| file.clone();
         let secret = [
             file(&args.passcode_file),
@@ -109,6 +114,9 @@ impl Target {
         }
         if let Some(proxy) = &args.proxy {
             options = options.proxy(proxy);
+        }
+        if args.verbose > 0 {
+            options = options.inspect(verbose(args.verbose));
         }
         if args.retry {
             let policy = Reconnect::default().first_connect(true);

@@ -87,6 +87,10 @@ pub(crate) struct Connect {
     /// Connect again when the connection is lost, or not made at first.
     #[arg(long)]
     pub(crate) retry: bool,
+    /// Tell on standard error how connections are made, and of errors; with -vv each frame, with
+    /// -vvv the beginnings of bodies too. Passcodes and tokens are not shown.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 /// How messages may be acknowledged; the last is short for the one before.

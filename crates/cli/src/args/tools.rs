@@ -135,8 +135,12 @@ pub(crate) struct Tap {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   stompbox doctor
-  stompbox doctor -s wss://mq.example.com/stomp --user ann --passcode-file pass")]
+  stompbox doctor wss://mq.example.com/stomp --user ann --passcode-file pass
+  stompbox doctor https://mq.example.com/stomp")]
 pub(crate) struct Doctor {
+    /// The server, as with --server; http:// and https:// stand for ws:// and wss://.
+    #[arg(conflicts_with = "server")]
+    pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) connect: Connect,
 }

@@ -57,6 +57,7 @@ pub(crate) async fn run(args: Shell) -> Result<(), Failure> {
     );
     let events = client.events();
     let (mut lines, above) = prompt::start(Arc::clone(&known), history, target.passcode)?;
+    crate::frames::divert(above.clone());
     let screen = Screen::new(Some(above), args.output)?;
     tokio::spawn(watch(events, screen.clone()));
     let mut session = Session::new(client.clone(), screen, known);
