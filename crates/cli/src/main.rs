@@ -44,6 +44,8 @@ fn main() -> ExitCode {
         Command::Context(verb) => commands::context::run(verb),
         Command::Selector(verb) => commands::selector::run(verb),
         Command::Completion(args) => commands::completion::run(&args),
+        Command::Man(args) => commands::man::run(&args),
+        Command::Version(args) => commands::version::run(&args),
         Command::Pub(args) => wait_for(1, commands::publish::run(*args)),
         Command::Sub(args) => wait_for(1, commands::subscribe::run(*args)),
         Command::Req(args) => wait_for(1, commands::request::request(*args)),

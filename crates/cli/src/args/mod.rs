@@ -15,7 +15,8 @@ pub(crate) use messages::{Browse, Output, Publish, Reply, Request, Subscribe};
 pub(crate) use serve::{Secret, Serve, ServeOptions};
 pub(crate) use shell::Shell;
 pub(crate) use tools::{
-    Bench, BenchKind, Completion, ContextVerb, Doctor, RoundTrip, SelectorVerb, Tap,
+    Bench, BenchKind, Completion, ContextVerb, Doctor, ManArgs, RoundTrip, SelectorVerb, Tap,
+    VersionArgs,
 };
 
 /// STOMP messaging over TCP and WebSocket: a broker and its clients.
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Acl(Box<AclCommand>),
     Store(StoreArgs),
     Completion(Completion),
+    Man(ManArgs),
+    Version(VersionArgs),
 }
 
 /// Make a user of the configuration, with the hash of a passcode.

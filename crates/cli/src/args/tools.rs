@@ -33,6 +33,7 @@ pub(crate) enum BenchKind {
   stompbox bench pubsub /queue/bench
   stompbox bench pubsub /topic/bench -p 1 -c 100 -d 30s --size 1KiB
   stompbox bench pubsub /queue/bench --rate 20k/s --json
+  stompbox bench pubsub /topic/bench -p 100 --ramp 10s -d 30s --rate 20k/s
   stompbox bench pub /queue/bench -n 100000 --persistent --receipts
   stompbox bench conn -c 50 -d 10s")]
 pub(crate) struct Bench {
@@ -68,6 +69,10 @@ pub(crate) struct Bench {
     /// Messages of a producer that may be under way, where no rate is given.
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub(crate) window: usize,
+    /// Let the clients begin one after the other within that time. What comes until then is checked,
+    /// and is in no figure; --duration counts from then.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) ramp: Option<Duration>,
     /// How consumers acknowledge.
     #[arg(long, default_value = "auto", value_parser = ACK_MODES)]
     pub(crate) ack: String,
@@ -237,17 +242,41 @@ pub(crate) enum SelectorVerb {
     },
 }
 
-/// Print a completion script, or the manual's pages.
+/// Print a completion script.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   stompbox completion bash > /etc/bash_completion.d/stompbox
-  stompbox completion fish > ~/.config/fish/completions/stompbox.fish
-  stompbox completion man --dir /usr/local/share/man/man1")]
+  stompbox completion fish > ~/.config/fish/completions/stompbox.fish")]
 pub(crate) struct Completion {
-    /// The shell: bash, zsh, fish, powershell or elvish; or man.
-    #[arg(value_parser = ["bash", "zsh", "fish", "powershell", "elvish", "man"])]
+    /// The shell.
+    #[arg(value_parser = ["bash", "zsh", "fish", "powershell", "elvish"])]
     pub(crate) shell: String,
-    /// Where the manual's pages go. [default: the first to standard output]
-    #[arg(long, value_name = "DIR")]
+}
+
+/// Show a page of the manual.
+///
+/// On a terminal it is shown by `man`; else it is printed as roff.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  stompbox man
+  stompbox man pub
+  stompbox man context add
+  stompbox man --dir /usr/local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// The verb, and its own verb if it has some. [default: the program]
+    pub(crate) verb: Vec<String>,
+    /// Write all pages into this directory.
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// Print the version.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VersionArgs {
+    /// Print what it speaks and what it is built for too.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Print all of it as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
