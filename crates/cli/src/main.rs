@@ -11,6 +11,7 @@ mod frames;
 mod render;
 mod settings;
 mod target;
+mod template;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         Command::Rtt(args) => wait_for(1, commands::rtt::run(*args)),
         Command::Tap(args) => wait_for(1, commands::tap::run(args)),
         Command::Shell(args) => wait_for(1, commands::shell::run(*args)),
+        Command::Sim(args) => wait_for(2, commands::sim::run(*args)),
         Command::Doctor(args) => wait_for(1, commands::doctor::run(*args)),
         Command::Bench(args) => wait_for(2, commands::bench::run(*args)),
     };

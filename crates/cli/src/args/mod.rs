@@ -10,12 +10,12 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
-pub(crate) use connect::{Connect, duration};
+pub(crate) use connect::{Connect, duration, rate, size};
 pub(crate) use messages::{Browse, Output, Publish, Reply, Request, Subscribe};
 pub(crate) use serve::{Secret, Serve, ServeOptions};
 pub(crate) use shell::Shell;
 pub(crate) use tools::{
-    Bench, BenchKind, Completion, ContextVerb, Doctor, ManArgs, RoundTrip, SelectorVerb, Tap,
+    Bench, BenchKind, Completion, ContextVerb, Doctor, ManArgs, RoundTrip, SelectorVerb, Sim, Tap,
     VersionArgs,
 };
 
@@ -37,6 +37,7 @@ pub(crate) enum Command {
     Reply(Box<Reply>),
     Browse(Box<Browse>),
     Bench(Box<Bench>),
+    Sim(Box<Sim>),
     #[command(visible_alias = "ping")]
     Rtt(Box<RoundTrip>),
     Tap(Tap),

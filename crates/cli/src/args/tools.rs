@@ -95,6 +95,31 @@ pub(crate) struct Bench {
     pub(crate) connect: Connect,
 }
 
+/// Play a scenario: groups of clients that subscribe, publish, ask and think.
+///
+/// The scenario is a TOML file; docs/simulation.md has all its keys. What it sends is checked as
+/// with bench; if the scenario's limits are not kept, the exit code is 4.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  stompbox sim chat.toml
+  stompbox sim chat.toml --check
+  stompbox sim orders.toml -s stomp://rabbit:61613 -u guest --passcode-file pass --json")]
+pub(crate) struct Sim {
+    /// The scenario.
+    pub(crate) file: PathBuf,
+    /// Only say whether it can be played.
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress bar.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) connect: Connect,
+}
+
 /// Time how long connecting takes, and receipts.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:

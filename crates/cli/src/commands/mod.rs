@@ -15,6 +15,7 @@ pub(crate) mod rtt;
 pub(crate) mod selector;
 pub(crate) mod serve;
 pub(crate) mod shell;
+pub(crate) mod sim;
 pub(crate) mod store;
 pub(crate) mod subscribe;
 pub(crate) mod tap;

@@ -14,6 +14,7 @@ use crate::{
     args::Publish,
     exit::{Exit, Failure},
     target::{connect, headers, leave},
+    template::fill,
 };
 
 /// Receipts that may be under way.
@@ -156,13 +157,13 @@ impl<'a> Sender<'a> {
             send = match self.args.template {
                 true => send.header(
                     name,
-                    &String::from_utf8_lossy(&fill(value.as_bytes(), self.number)),
+                    &String::from_utf8_lossy(&fill(value.as_bytes(), self.number, |_| None)),
                 ),
                 false => send.header(name, value),
             };
         }
         send = match self.args.template {
-            true => send.body(fill(body, self.number)),
+            true => send.body(fill(body, self.number, |_| None)),
             false => send.body(body.to_vec()),
         };
         self.number += 1;
@@ -212,50 +213,5 @@ impl<'a> Sender<'a> {
             false => leave(&self.client).await?,
         }
         Ok(())
-    }
-}
-
-/// Fills in %i, %u, %t and %%.
-fn fill(template: &[u8], number: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(template.len() + 16);
-    let mut rest = template.iter();
-    while let Some(&octet) = rest.next() {
-        if octet != b'%' {
-            out.push(octet);
-            continue;
-        }
-        let word = match rest.next() {
-            Some(b'i') => number.to_string(),
-            Some(b'u') => uuid::Uuid::new_v4().to_string(),
-            Some(b't') => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                now.unwrap_or_default().as_millis().to_string()
-            }
-            Some(b'%') => "%".into(),
-            Some(&other) => {
-                out.extend_from_slice(&[b'%', other]);
-                continue;
-            }
-            None => "%".into(),
-        };
-        out.extend_from_slice(word.as_bytes());
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn templates_are_filled_in() {
-        let text = |template: &str| String::from_utf8(fill(template.as_bytes(), 7)).unwrap();
-        assert_eq!(text("a %i%% %x %"), "a 7% %x %");
-        assert_ne!(text("%u"), text("%u"));
-        assert!(
-            text("%t")
-                .parse::<u64>()
-                .is_ok_and(|at| at > 1_600_000_000_000)
-        );
     }
 }

@@ -1,9 +1,9 @@
 //! `stompbox bench`.
 
-mod body;
-mod check;
+pub(super) mod body;
+pub(super) mod check;
 mod load;
-mod report;
+pub(super) mod report;
 
 use std::{
     io::{IsTerminal as _, stderr},
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// How long to wait for messages that are still under way.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What all tasks of a run share.
 struct Run {
@@ -69,7 +69,7 @@ impl Run {
 }
 
 /// Latencies in nanoseconds, up to a minute, to three digits.
-fn histogram() -> Histogram<u64> {
+pub(super) fn histogram() -> Histogram<u64> {
     Histogram::new_with_bounds(1, 60_000_000_000, 3).expect("bounds and digits are allowed")
 }
 
