@@ -12,6 +12,7 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::{
     Play,
+    ledger::Listener,
     meters::Span,
     scenario::{Action, Group, OneOf, Step, Think},
 };
@@ -217,10 +218,16 @@ impl Simulated {
             random: self.random.fork(),
             ends,
         };
-        let is_filtered = step.selector.is_some();
         let task = match replies {
             true => tokio::spawn(reading.answer(subscription)),
-            false => tokio::spawn(reading.listen(subscription, destination.clone(), is_filtered)),
+            false => {
+                // From here on, and not from when the task comes to it.
+                let listener = self
+                    .play
+                    .ledger
+                    .listen(&destination, step.selector.is_some());
+                tokio::spawn(reading.listen(subscription, listener))
+            }
         };
         self.listening.insert(destination, Listening { end, task });
         Ok(())
@@ -367,13 +374,7 @@ impl Reading {
         }
     }
 
-    async fn listen(
-        mut self,
-        mut subscription: Subscription,
-        destination: String,
-        is_filtered: bool,
-    ) {
-        let listener = self.play.ledger.listen(&destination, is_filtered);
+    async fn listen(mut self, mut subscription: Subscription, listener: Listener) {
         while let Some(message) = self.next(&mut subscription).await {
             let Some(counts) = self.play.meters.groups.get(self.group) else {
                 break;
