@@ -5,6 +5,7 @@
 mod args;
 mod commands;
 mod contexts;
+mod events;
 mod execute;
 mod exit;
 mod frames;

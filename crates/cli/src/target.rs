@@ -15,13 +15,14 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use stompbox::{
-    Client, Closed, ConnectOptions, HeartBeat, InFlight, ReceiptError, Reconnect, ServerUrl,
-    TlsOptions, Versions,
+    AckError, Client, Closed, ConnectOptions, HeartBeat, InFlight, Message, ReceiptError,
+    Reconnect, ServerUrl, TlsOptions, Versions,
 };
 
 use crate::{
     args::{Connect, Secret},
     contexts::{Context, Contexts},
+    events,
     exit::Failure,
     frames::verbose,
     settings::units::Unit,
@@ -145,7 +146,29 @@ impl Target {
 
 /// Connects.
 pub(crate) async fn connect(args: &Connect) -> Result<Client, Failure> {
-    Ok(Target::of(args)?.options(args)?.connect().await?)
+    let client = Target::of(args)?.options(args)?.connect().await?;
+    if args.retry {
+        events::tell(&client);
+    }
+    Ok(client)
+}
+
+/// Acknowledges or refuses a message. False: its connection is lost, and since another is to be
+/// made the message will come again.
+pub(crate) async fn acknowledge(
+    args: &Connect,
+    message: &Message,
+    consumed: bool,
+) -> Result<bool, Failure> {
+    let result = match consumed {
+        true => message.ack().await,
+        false => message.nack().await,
+    };
+    match result {
+        Ok(()) => Ok(true),
+        Err(AckError::ConnectionLost) if args.retry => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Takes leave of a server that owes nothing more. Some (RabbitMQ's WebSocket) close the connection
@@ -155,6 +178,13 @@ pub(crate) async fn leave(client: &Client) -> Result<(), Failure> {
         Ok(()) | Err(ReceiptError::Closed(Closed::ByServer | Closed::Io(_))) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Takes leave where it ends in another way than it should: acknowledgements that are under way are
+/// to arrive, and nobody is to wait long for it.
+pub(crate) async fn leave_soon(client: &Client) {
+    // What it ends with is told already.
+    let _ = tokio::time::timeout(Duration::from_secs(2), leave(client)).await;
 }
 
 /// `HOST:PORT` alone is TCP.

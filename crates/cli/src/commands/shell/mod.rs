@@ -24,6 +24,7 @@ use self::{
 };
 use crate::{
     args::Shell,
+    events,
     exit::{Exit, Failure},
     target::{Target, leave},
 };
@@ -115,53 +116,29 @@ async fn script(
 }
 
 /// Tells what happens to the connection.
-async fn watch(mut events: Events, screen: Screen) {
-    while let Some(event) = events.next().await {
-        let text = match event {
-            Event::Connected {
-                server,
-                version,
-                subscriptions,
-                messages,
-            } => format!(
-                "connected again to {server}, STOMP {version}: {subscriptions} subscriptions restored, {messages} messages sent"
-            ),
-            Event::Disconnected { reason } => format!("the connection is lost: {reason}"),
-            Event::Reconnecting {
-                attempt,
-                wait,
-                last,
-            } => {
-                let last = last.map_or_else(String::new, |error| format!(" ({error})"));
-                format!(
-                    "attempt {attempt} to connect in {:.1} s{last}",
-                    wait.as_secs_f64()
-                )
-            }
-            Event::SlowConsumer {
-                subscription,
-                waiting,
-            } => format!("{waiting} messages of {subscription} wait to be printed"),
+async fn watch(mut happened: Events, screen: Screen) {
+    while let Some(event) = happened.next().await {
+        match &event {
             Event::Unexpected(message) | Event::LateReply(message) => {
                 screen.event("a message for which nobody waits:").await;
-                if screen.message(&message).await.is_err() {
+                if screen.message(message).await.is_err() {
                     return;
                 }
                 continue;
             }
-            Event::Discarded { reason } => format!("not sent over the new connection: {reason}"),
-            Event::Missed { events } => format!("{events} more events"),
-            // A script's exit tells it.
-            Event::Closed { .. } | Event::ServerError { .. } if !screen.is_prompt() => continue,
             Event::Closed {
                 reason: Closed::Disconnected,
             } => continue,
-            Event::Closed { reason } => {
-                format!("the connection has ended: {reason}; quit, and begin anew")
+            // A script's exit tells it.
+            Event::Closed { reason } if screen.is_prompt() => {
+                let text = format!("the connection has ended: {reason}; quit, and begin anew");
+                screen.event(&text).await;
+                continue;
             }
-            // The loss that follows says it too.
-            Event::ServerError { .. } => continue,
-            _ => continue,
+            _ => {}
+        }
+        let Some(text) = events::text(&event) else {
+            continue;
         };
         screen.event(&text).await;
     }

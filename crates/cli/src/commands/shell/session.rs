@@ -159,9 +159,10 @@ impl Session {
         }
         let length = body.len() as u64;
         send = send.body(body);
-        match verb {
-            Verb::Send => send.await?,
-            _ => send.receipt().await?,
+        // RabbitMQ gives the receipt with the transaction's own, at its end.
+        match verb == Verb::Send || self.is_in_transaction(arguments) {
+            true => send.await?,
+            false => send.receipt().await?,
         }
         self.sent(length);
         Ok(())
@@ -170,15 +171,18 @@ impl Session {
     /// A message in the transaction, if there is one, unless its headers name another.
     fn message(&self, destination: &str, arguments: &Arguments) -> Send {
         lock(&self.known).destination(destination);
-        let names_one = arguments.headers.iter().any(|(n, _)| n == "transaction");
         let mut send = match self.transactions.last() {
-            Some(open) if !names_one => open.transaction.send(destination),
+            Some(open) if !names_transaction(arguments) => open.transaction.send(destination),
             _ => self.client.send(destination),
         };
         for (name, value) in &arguments.headers {
             send = send.header(name, value);
         }
         send
+    }
+
+    fn is_in_transaction(&self, arguments: &Arguments) -> bool {
+        !self.transactions.is_empty() || names_transaction(arguments)
     }
 
     fn sent(&self, bytes: u64) {
@@ -425,6 +429,10 @@ impl Session {
 /// A word; that there are enough of them was looked at.
 fn word(arguments: &Arguments, at: usize) -> &str {
     arguments.words.get(at).map_or("", String::as_str)
+}
+
+fn names_transaction(arguments: &Arguments) -> bool {
+    arguments.headers.iter().any(|(n, _)| n == "transaction")
 }
 
 fn patience(arguments: &Arguments) -> Result<Duration, Failure> {

@@ -99,7 +99,7 @@ impl Entry {
 }
 
 const BODY: &str = "The body is the rest of the line; if it is in quotes, what is in them. -H NAME:VALUE adds a header.
-In a transaction it goes out when that is committed.";
+In a transaction it goes out when that is committed, which waits for the receipt.";
 
 /// All verbs, in the order of their help.
 pub(super) const VERBS: [Entry; 19] = [
