@@ -83,7 +83,7 @@ pub(super) struct Step {
 
 /// A template, or several of which one is taken at random.
 #[derive(Clone, Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a text, or a list of texts")]
 pub(super) enum OneOf {
     One(String),
     Any(Vec<String>),
@@ -137,7 +137,7 @@ pub(super) struct Expect {
 
 /// How many there may be.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a number, or \"any\"")]
 pub(super) enum Most {
     Number(u64),
     Word(Any),
@@ -325,7 +325,7 @@ fn ack<'de, D: Deserializer<'de>>(from: D) -> Result<Option<AckMode>, D::Error> 
 impl<'de> Deserialize<'de> for Think {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged)]
+        #[serde(untagged, expecting = "expected a time, or a list of two")]
         enum Texts {
             One(String),
             Two([String; 2]),
@@ -386,7 +386,12 @@ mod tests {
                 "[[group]]\nname = \"a\"\nsteps = [{ publish = \"/a\" }]".into(),
                 "neither the scenario has a duration",
             ),
-            (group("[expect]\nlost = \"some\""), "expect"),
+            (group("[expect]\nlost = \"some\""), "a number, or \"any\""),
+            (group("setup = [{ think = 1 }]"), "a time, or a list of two"),
+            (
+                group("setup = [{ publish = 1 }]"),
+                "a text, or a list of texts",
+            ),
         ] {
             let error = Scenario::parse(&text).unwrap_err();
             assert!(error.contains(part), "{text}\n{error}");
