@@ -23,7 +23,7 @@ use crate::{
     args::{Connect, Secret},
     contexts::{Context, Contexts},
     events,
-    exit::Failure,
+    exit::{Exit, Failure, NO_CONNECTION, code_of},
     frames::verbose,
     settings::units::Unit,
 };
@@ -38,6 +38,8 @@ pub(crate) struct Target {
     pub(crate) user: Option<String>,
     pub(crate) passcode: Option<Secret>,
     pub(crate) context: Context,
+    /// Nobody has named a server.
+    pub(crate) is_default: bool,
 }
 
 impl Target {
@@ -76,6 +78,7 @@ impl Target {
             (None, None) => None,
         };
         Ok(Self {
+            is_default: args.server.is_empty() && context.server.is_empty(),
             servers,
             user: args.user.clone().or_else(|| context.user.clone()),
             passcode,
@@ -126,6 +129,22 @@ impl Target {
         Ok(options.tls(self.tls(args)))
     }
 
+    /// Connects with such options.
+    pub(crate) async fn connect(&self, options: ConnectOptions) -> Result<Client, Failure> {
+        let error = match options.connect().await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        if self.is_default && code_of(&error) == NO_CONNECTION {
+            // Whoever is new here has not started it.
+            let text = Exit::text_of(&error);
+            let text =
+                format!("{text}: stompbox serve starts a broker there, and -s names another");
+            return Err(Exit::failure(NO_CONNECTION, text));
+        }
+        Err(error.into())
+    }
+
     fn tls(&self, args: &Connect) -> TlsOptions {
         let mut tls = TlsOptions::new();
         if let Some(ca) = args.ca.as_ref().or(self.context.ca.as_ref()) {
@@ -146,7 +165,8 @@ impl Target {
 
 /// Connects.
 pub(crate) async fn connect(args: &Connect) -> Result<Client, Failure> {
-    let client = Target::of(args)?.options(args)?.connect().await?;
+    let target = Target::of(args)?;
+    let client = target.connect(target.options(args)?).await?;
     if args.retry {
         events::tell(&client);
     }
@@ -187,13 +207,21 @@ pub(crate) async fn leave_soon(client: &Client) {
     let _ = tokio::time::timeout(Duration::from_secs(2), leave(client)).await;
 }
 
-/// `HOST:PORT` alone is TCP.
+/// `HOST:PORT` alone is TCP; some schemes are others by the names that people know.
 fn with_scheme(server: &str) -> String {
-    if server.contains("://") || server.starts_with("unix:") {
-        server.to_owned()
-    } else {
-        format!("stomp://{server}")
+    if server.starts_with("unix:") {
+        return server.to_owned();
     }
+    let Some((scheme, rest)) = server.split_once("://") else {
+        return format!("stomp://{server}");
+    };
+    let scheme = match scheme {
+        "http" => "ws",
+        "https" => "wss",
+        "tls" | "ssl" => "stomp+tls",
+        scheme => scheme,
+    };
+    format!("{scheme}://{rest}")
 }
 
 /// Splits `NAME:VALUE`.

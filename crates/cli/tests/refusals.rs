@@ -96,6 +96,14 @@ fn one_parser_reads_all_urls() {
             );
         }
     }
+    let names = [
+        "tls://127.0.0.1:1",
+        "ssl://127.0.0.1:1",
+        "https://127.0.0.1:1/x",
+    ];
+    for url in names {
+        assert_eq!(run(&["rtt", "-s", url]).0, Some(2), "{url}");
+    }
     let serve = Serve::start(&[]);
     let http = serve.urls[1].replace("ws://", "http://");
     let out = good(&["doctor", &http]);

@@ -12,7 +12,8 @@ use crate::settings::units::Unit;
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connect {
     /// The broker: stomp://HOST:PORT, stomp+tls://, ws://HOST:PORT/PATH, wss:// or unix:PATH; several,
-    /// with commas between, are tried in turn. HOST:PORT alone is TCP.
+    /// with commas between, are tried in turn. HOST:PORT alone is TCP, tls:// is stomp+tls://, and
+    /// http:// and https:// are ws:// and wss://.
     /// [default: the context's, or stomp://127.0.0.1:61613]
     #[arg(
         short,

@@ -168,7 +168,7 @@ pub(crate) struct Tap {
   stompbox doctor wss://mq.example.com/stomp --user ann --passcode-file pass
   stompbox doctor https://mq.example.com/stomp")]
 pub(crate) struct Doctor {
-    /// The server, as with --server; http:// and https:// stand for ws:// and wss://.
+    /// The server, as with --server.
     #[arg(conflicts_with = "server")]
     pub(crate) url: Option<String>,
     #[command(flatten)]

@@ -44,12 +44,7 @@ impl Findings {
 /// Looks for what is wrong with each server.
 pub(crate) async fn run(mut args: Doctor) -> Result<(), Failure> {
     if let Some(url) = args.url {
-        args.connect.server = vec![match url.strip_prefix("http") {
-            Some(rest) if rest.starts_with("://") || rest.starts_with("s://") => {
-                format!("ws{rest}")
-            }
-            _ => url,
-        }];
+        args.connect.server = vec![url];
     }
     let args = &args.connect;
     let target = Target::of(args)?;

@@ -28,11 +28,12 @@ pub(crate) async fn request(args: Request) -> Result<(), Failure> {
             body
         }
     };
-    let mut options = Target::of(&args.connect)?.options(&args.connect)?;
+    let target = Target::of(&args.connect)?;
+    let mut options = target.options(&args.connect)?;
     if let Some(queue) = &args.reply_queue {
         options = options.reply_queue(queue);
     }
-    let client = options.connect().await?;
+    let client = target.connect(options).await?;
     let mut send = client.send(&args.destination).body(body);
     for (name, value) in headers {
         send = send.header(name, value);

@@ -17,7 +17,7 @@ use crate::{
 pub(crate) async fn run(args: RoundTrip) -> Result<(), Failure> {
     let target = Target::of(&args.connect)?;
     let begun = Instant::now();
-    let client = target.options(&args.connect)?.connect().await?;
+    let client = target.connect(target.options(&args.connect)?).await?;
     let connect = begun.elapsed();
     let mut times = Vec::new();
     for _ in 0..args.count.max(1) {

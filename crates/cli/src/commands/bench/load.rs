@@ -71,7 +71,8 @@ fn nanoseconds(time: Duration) -> u64 {
 
 async fn client(run: &Run) -> Result<Client, Failure> {
     let args = &run.args.connect;
-    Ok(Target::of(args)?.options(args)?.connect().await?)
+    let target = Target::of(args)?;
+    target.connect(target.options(args)?).await
 }
 
 /// Sends, receives, or both.

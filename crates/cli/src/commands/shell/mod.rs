@@ -38,7 +38,7 @@ pub(crate) async fn run(args: Shell) -> Result<(), Failure> {
         // Somebody who sits there wants to go on; a script says --retry.
         options = options.reconnect(Reconnect::default().first_connect(args.connect.retry));
     }
-    let client = options.connect().await?;
+    let client = target.connect(options).await?;
     let known = Arc::new(Mutex::new(Known::default()));
     if !is_prompt {
         let screen = Screen::new(None, args.output)?;

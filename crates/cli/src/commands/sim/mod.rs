@@ -68,7 +68,10 @@ pub(crate) async fn run(args: Sim) -> Result<(), Failure> {
         scenario,
     });
     // Nobody is in, if not even one is let in: that has an exit code of its own.
-    let first = play.target.options(&play.connect)?.connect().await?;
+    let first = play
+        .target
+        .connect(play.target.options(&play.connect)?)
+        .await?;
     leave(&first).await?;
     let shown = !args.quiet && !args.json && stderr().is_terminal();
     let progress = match shown {
