@@ -65,11 +65,12 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) if is_silent(&*error) => ExitCode::from(exit::code_of(&*error)),
         Err(error) => {
-            let mut last = error.to_string();
+            // A server's words may be in it.
+            let mut last = frames::printable_lines(&error.to_string());
             eprintln!("stompbox: {last}");
             let mut cause = error.source();
             while let Some(error) = cause {
-                let text = error.to_string();
+                let text = frames::printable_lines(&error.to_string());
                 // Many an error tells its cause itself.
                 if !last.contains(&text) {
                     eprintln!("  because: {text}");

@@ -2,7 +2,13 @@
 
 mod common;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::TcpListener,
+    path::Path,
+    thread,
+};
 
 use common::{Serve, good, run, run_with, stompbox, text};
 
@@ -147,4 +153,25 @@ fn verbose_shows_frames_without_secrets() {
         assert!(errors.contains("[5 bytes] hello"), "{errors}");
         assert!(!errors.contains("secret"), "{errors}");
     }
+}
+
+#[test]
+fn nothing_that_a_server_says_commands_the_terminal() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("stomp://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut buffer = [0; 1024];
+        assert!(stream.read(&mut buffer).unwrap() > 0);
+        let error = b"ERROR\nmessage:no \x1b[2J\n\nnever \x1b]0;x\x07\n\0";
+        stream.write_all(error).unwrap();
+    });
+    let (code, out, errors) = run(&["rtt", "-s", &url, "-v"]);
+    server.join().unwrap();
+    assert_eq!((code, &*out), (Some(3), ""));
+    assert!(
+        errors.contains("no \\u{1b}[2J: never \\u{1b}]0;x\\u{7}"),
+        "{errors}"
+    );
+    assert!(!errors.contains('\u{1b}'), "{errors}");
 }

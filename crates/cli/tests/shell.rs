@@ -257,6 +257,24 @@ mod prompt {
     }
 
     #[test]
+    fn messages_do_not_command_the_terminal() {
+        let serve = Serve::start(&[]);
+        let url = &*serve.urls[0];
+        let state = tempfile::tempdir().unwrap();
+        good(&["pub", "/queue/a", "a\u{1b}[2Jb\n\tc", "-s", url]);
+        let mut sub = Terminal::start(&["sub", "/queue/a", "-C", "1", "-s", url], state.path());
+        sub.see("a\\u{1b}[2Jb\r\n");
+        sub.see("c\r\n");
+        assert!(sub.child.wait().unwrap().success());
+        // Elsewhere the bytes are as they are.
+        good(&["pub", "/queue/a", "a\u{1b}b", "-s", url]);
+        assert_eq!(
+            good(&["sub", "/queue/a", "-C", "1", "-s", url]),
+            "a\u{1b}b\n"
+        );
+    }
+
+    #[test]
     fn messages_leave_the_line_that_is_typed_whole() {
         let serve = Serve::start(&["--user", "ann:hunter2"]);
         let url = serve.urls[0].clone();

@@ -15,6 +15,7 @@ use x509_cert::{Certificate, der::Decode as _};
 use crate::{
     args::{Connect, Doctor},
     exit::{Exit, Failure, NO_CONNECTION, code_of},
+    frames::printable,
     target::{Target, leave, trusting},
 };
 
@@ -29,14 +30,15 @@ struct Findings {
 
 impl Findings {
     fn good(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(writeln!(std::io::stdout(), "\u{2713} {text}")?)
+        Ok(writeln!(std::io::stdout(), "\u{2713} {}", printable(text))?)
     }
 
     fn bad(&mut self, text: &str, hint: &str) -> Result<(), Failure> {
         self.failures += 1;
         Ok(writeln!(
             std::io::stdout(),
-            "\u{2717} {text}  \u{2192} {hint}"
+            "\u{2717} {}  \u{2192} {hint}",
+            printable(text)
         )?)
     }
 }

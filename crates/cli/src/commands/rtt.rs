@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     args::RoundTrip,
     exit::Failure,
+    frames::printable,
     target::{Target, leave},
 };
 
@@ -26,7 +27,7 @@ pub(crate) async fn run(args: RoundTrip) -> Result<(), Failure> {
         times.push(begun.elapsed());
     }
     let version = client.version();
-    let server = client.connected_header("server").unwrap_or_default();
+    let server = printable(&client.connected_header("server").unwrap_or_default());
     leave(&client).await?;
     times.sort_unstable();
     let part = |percent: usize| {

@@ -26,6 +26,7 @@ use crate::{
     args::Shell,
     events,
     exit::{Exit, Failure},
+    frames::{divert, printable, printable_lines},
     target::{Target, leave},
 };
 
@@ -54,11 +55,11 @@ pub(crate) async fn run(args: Shell) -> Result<(), Failure> {
         "{}  STOMP {}  {}\nhelp lists the verbs, Tab completes, Ctrl-D ends",
         target.servers.join(","),
         client.version(),
-        crate::frames::printable(&server)
+        printable(&server)
     );
     let events = client.events();
     let (mut lines, above) = prompt::start(Arc::clone(&known), history, target.passcode)?;
-    crate::frames::divert(above.clone());
+    divert(above.clone());
     let screen = Screen::new(Some(above), args.output)?;
     tokio::spawn(watch(events, screen.clone()));
     let mut session = Session::new(client.clone(), screen, known);
@@ -70,7 +71,7 @@ pub(crate) async fn run(args: Shell) -> Result<(), Failure> {
         match result {
             Ok(Next::Go) => {}
             Ok(Next::Quit) => break,
-            Err(error) => eprintln!("{}", Exit::text_of(&*error)),
+            Err(error) => eprintln!("{}", printable_lines(&Exit::text_of(&*error))),
         }
         // The prompt may have ended with the terminal.
         let _ = done.send(());

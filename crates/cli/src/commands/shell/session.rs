@@ -22,6 +22,7 @@ use crate::{
     args::duration,
     commands::subscribe::ack_mode,
     exit::{Exit, Failure, TIMEOUT},
+    frames::printable,
 };
 
 /// How deep scripts may run scripts.
@@ -419,9 +420,11 @@ impl Session {
             "stompbox {}, STOMP {} with {}\n",
             env!("CARGO_PKG_VERSION"),
             self.client.version(),
-            server
-                .as_deref()
-                .unwrap_or("a server that does not name itself"),
+            printable(
+                server
+                    .as_deref()
+                    .unwrap_or("a server that does not name itself")
+            ),
         ))
     }
 }

@@ -20,6 +20,7 @@ use super::bench::{PATIENCE, check::Checks};
 use crate::{
     args::{Connect, Sim},
     exit::{Exit, Failure, SERVER_ERROR},
+    frames::printable,
     target::{Target, leave},
 };
 
@@ -86,7 +87,7 @@ pub(crate) async fn run(args: Sim) -> Result<(), Failure> {
     progress.finish_and_clear();
     let errors = play.meters.errors.lock();
     for error in errors.unwrap_or_else(PoisonError::into_inner).iter() {
-        eprintln!("stompbox: {error}");
+        eprintln!("stompbox: {}", printable(error));
     }
     let broken = report::print(&play, elapsed, &checks, args.json)?;
     match broken.is_empty() {
