@@ -184,7 +184,7 @@ fn nothing_is_lost_when_rabbitmq_is_killed() {
     let mut rabbit = Rabbit::start();
     let url = rabbit.stomp_url();
     let login = ["-u", "guest", "--passcode", "guest", "--vhost", "/"];
-    account(&[&["-s", &url], &login[..]].concat(), || {
+    account(&[&["-s", &url], &login[..]].concat(), &[], || {
         rabbit.kill_and_restart();
     });
 }

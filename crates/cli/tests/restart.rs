@@ -73,12 +73,21 @@ impl Drop for Broker {
     }
 }
 
-#[test]
-fn nothing_is_lost_when_our_broker_is_killed() {
+fn killed_twice(more: &[&str]) {
     let mut broker = Broker::start();
     let address = broker.address.clone();
-    account(&["-s", &address], || {
+    account(&["-s", &address], more, || {
         broker.kill();
         broker.restart();
     });
+}
+
+#[test]
+fn nothing_is_lost_when_our_broker_is_killed() {
+    killed_twice(&[]);
+}
+
+#[test]
+fn no_transaction_is_lost_when_our_broker_is_killed() {
+    killed_twice(&["--tx", "7"]);
 }

@@ -57,8 +57,8 @@ impl Printed {
     }
 }
 
-/// Sends and receives while `break_down` is called twice; every message is to come.
-pub(crate) fn account(with: &[&str], mut break_down: impl FnMut()) {
+/// Sends, with more options, and receives while `break_down` is called twice; every message is to come.
+pub(crate) fn account(with: &[&str], more: &[&str], mut break_down: impl FnMut()) {
     let args = |args: &[&'static str]| -> Vec<String> {
         let both = args.iter().chain(with);
         both.map(|&arg| arg.to_owned()).collect()
@@ -80,7 +80,7 @@ pub(crate) fn account(with: &[&str], mut break_down: impl FnMut()) {
     ]);
     let mut sub = spawn(&sub);
     let printed = Printed::of(sub.stdout.take().unwrap());
-    let publish = args(&[
+    let mut publish = args(&[
         "pub",
         "/queue/kept",
         "%i",
@@ -94,6 +94,7 @@ pub(crate) fn account(with: &[&str], mut break_down: impl FnMut()) {
         "-n",
         "3000",
     ]);
+    publish.extend(more.iter().map(|&arg| arg.to_owned()));
     let publish = spawn(&publish);
     for at in [MESSAGES / 4, MESSAGES / 2] {
         printed.wait_for(at);
