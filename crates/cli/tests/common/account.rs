@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     io::{BufRead as _, BufReader},
-    process::{ChildStdout, Command},
+    process::{Child, ChildStdout, Command},
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -57,6 +57,16 @@ impl Printed {
     }
 }
 
+/// It would try for ever to connect again, if the test fails.
+struct Subscriber(Child);
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// Sends, with more options, and receives while `break_down` is called twice; every message is to come.
 pub(crate) fn account(with: &[&str], more: &[&str], mut break_down: impl FnMut()) {
     let args = |args: &[&'static str]| -> Vec<String> {
@@ -78,8 +88,8 @@ pub(crate) fn account(with: &[&str], more: &[&str], mut break_down: impl FnMut()
         "--timeout",
         "200s",
     ]);
-    let mut sub = spawn(&sub);
-    let printed = Printed::of(sub.stdout.take().unwrap());
+    let mut sub = Subscriber(spawn(&sub));
+    let printed = Printed::of(sub.0.stdout.take().unwrap());
     let mut publish = args(&[
         "pub",
         "/queue/kept",
@@ -107,7 +117,7 @@ pub(crate) fn account(with: &[&str], more: &[&str], mut break_down: impl FnMut()
     assert!(errors.contains("connected again"), "{errors}");
     printed.wait_for(MESSAGES);
     // It leaves in order, so that its last acknowledgements have arrived.
-    let pid = sub.id().to_string();
+    let pid = sub.0.id().to_string();
     assert!(
         Command::new("kill")
             .args(["-INT", &pid])
@@ -115,7 +125,7 @@ pub(crate) fn account(with: &[&str], more: &[&str], mut break_down: impl FnMut()
             .unwrap()
             .success()
     );
-    assert_eq!(sub.wait().unwrap().code(), Some(130));
+    assert_eq!(sub.0.wait().unwrap().code(), Some(130));
     printed.reader.join().unwrap();
     let lines = printed.lines.lock().unwrap();
     let numbers: Vec<_> = lines.keys().copied().collect();
