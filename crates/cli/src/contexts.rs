@@ -65,6 +65,14 @@ impl Contexts {
         }
     }
 
+    /// As [`load`](Self::load), but where there is nowhere to look for them there are none.
+    pub(crate) fn load_if_any() -> Result<Self, String> {
+        match Self::path() {
+            Ok(_) => Self::load(),
+            Err(_) => Ok(Self::default()),
+        }
+    }
+
     /// Writes them, whole or not at all.
     pub(crate) fn save(&self) -> Result<(), String> {
         let path = Self::path()?;

@@ -32,6 +32,28 @@ impl Exit {
         Box::new(Self { code, text })
     }
 
+    /// A failure of a part, with its place and its causes; the exit code is its own.
+    pub(crate) fn at(place: &str, error: Failure) -> Failure {
+        let text = Self::text_of(&*error);
+        Self::failure(code_of(&*error), format!("{place}: {text}"))
+    }
+
+    /// An error with its causes, in a line.
+    pub(crate) fn text_of(error: &(dyn Error + 'static)) -> String {
+        let mut text = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let more = error.to_string();
+            // Many an error tells its cause itself.
+            if !text.contains(&more) {
+                text.push_str(": ");
+                text.push_str(&more);
+            }
+            cause = error.source();
+        }
+        text
+    }
+
     /// Ctrl-C.
     pub(crate) fn interrupted() -> Failure {
         Self::failure(INTERRUPTED, "")
@@ -105,17 +127,49 @@ fn own_code(error: &(dyn Error + 'static)) -> Option<u8> {
     is_timeout.then_some(TIMEOUT)
 }
 
-/// Whether an ERROR's message is about what its client may do.
+/// Whether an ERROR's message is about what its client may do. Brokers have no code for it in
+/// common, so that their words must do.
 fn is_refusal(message: &str) -> bool {
-    let message = message.to_ascii_lowercase();
+    // What is in quotes is the client's own, such as a destination.
+    let words: String = message.split('"').step_by(2).collect();
+    let words = words.to_ascii_lowercase();
     [
-        "access",
-        "denied",
-        "refused",
+        "access denied",
+        "access_refused",
+        "access refused",
         "not authorized",
         "unauthorized",
+        "does not have permission",
+        "denied",
+        "refused",
         "bad connect",
     ]
     .iter()
-    .any(|word| message.contains(word))
+    .any(|word| words.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_brokers_refuse_is_known() {
+        for message in [
+            "access denied",
+            "connection refused",
+            "access_refused",
+            "Bad CONNECT",
+            "User bob is not authorized to write to: queue://a",
+            "AMQ229032: User: bob does not have permission='SEND' on address a",
+        ] {
+            assert!(is_refusal(message), "{message}");
+        }
+        for message in [
+            "destination \"/access denied\" begins with none of /queue/",
+            "not_found",
+            "Processing error",
+        ] {
+            assert!(!is_refusal(message), "{message}");
+        }
+    }
 }

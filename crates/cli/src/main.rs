@@ -5,11 +5,14 @@
 mod args;
 mod commands;
 mod contexts;
+mod events;
 mod execute;
 mod exit;
+mod frames;
 mod render;
 mod settings;
 mod target;
+mod template;
 
 use std::process::ExitCode;
 
@@ -44,6 +47,8 @@ fn main() -> ExitCode {
         Command::Context(verb) => commands::context::run(verb),
         Command::Selector(verb) => commands::selector::run(verb),
         Command::Completion(args) => commands::completion::run(&args),
+        Command::Man(args) => commands::man::run(&args),
+        Command::Version(args) => commands::version::run(&args),
         Command::Pub(args) => wait_for(1, commands::publish::run(*args)),
         Command::Sub(args) if args.verb.is_some() => {
             wait_for(1, commands::admin::durable(args.verb))
@@ -62,6 +67,8 @@ fn main() -> ExitCode {
         Command::Replay(args) => wait_for(1, commands::admin::replay(*args)),
         Command::Kick(args) => wait_for(1, commands::admin::kick(*args)),
         Command::Events(args) => wait_for(1, commands::admin::events(*args)),
+        Command::Shell(args) => wait_for(1, commands::shell::run(*args)),
+        Command::Sim(args) => wait_for(2, commands::sim::run(*args)),
         Command::Doctor(args) => wait_for(1, commands::doctor::run(*args)),
         Command::Bench(args) => wait_for(2, commands::bench::run(*args)),
     };
@@ -70,11 +77,12 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&*error) => ExitCode::SUCCESS,
         Err(error) if is_silent(&*error) => ExitCode::from(exit::code_of(&*error)),
         Err(error) => {
-            let mut last = error.to_string();
+            // A server's words may be in it.
+            let mut last = frames::printable_lines(&error.to_string());
             eprintln!("stompbox: {last}");
             let mut cause = error.source();
             while let Some(error) = cause {
-                let text = error.to_string();
+                let text = frames::printable_lines(&error.to_string());
                 // Many an error tells its cause itself.
                 if !last.contains(&text) {
                     eprintln!("  because: {text}");
@@ -100,7 +108,11 @@ fn wait_for<T>(
     if threads > 1 {
         runtime.worker_threads(threads);
     }
-    runtime.enable_all().build()?.block_on(work)
+    let runtime = runtime.enable_all().build()?;
+    let result = runtime.block_on(work);
+    // A read of standard input that goes on must not hold the end up.
+    runtime.shutdown_background();
+    result
 }
 
 /// The matches of the last subcommand, which know which values were typed.

@@ -1,7 +1,7 @@
 //! How messages are printed.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal as _, Write},
     time::SystemTime,
 };
 
@@ -9,7 +9,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Map, Value, json};
 use stompbox::Message;
 
-use crate::{args::Output, exit::Failure};
+use crate::{args::Output, exit::Failure, frames::printable_lines};
 
 /// Prints messages one after the other.
 pub(crate) struct Printer {
@@ -18,6 +18,8 @@ pub(crate) struct Printer {
     headers_only: bool,
     /// The line above a table's columns is still to come.
     above: bool,
+    /// A terminal shows it, which nothing that a peer sends may command.
+    is_shown: bool,
 }
 
 /// A part of `--format`.
@@ -42,11 +44,22 @@ impl Printer {
             format: format.map(pieces).transpose()?,
             headers_only,
             above: output == Output::Table,
+            is_shown: io::stdout().is_terminal(),
         })
     }
 
     /// Prints a message.
     pub(crate) fn print(&mut self, out: &mut dyn Write, message: &Message) -> io::Result<()> {
+        if !self.is_shown {
+            return self.write(out, message);
+        }
+        let mut text = Vec::new();
+        self.write(&mut text, message)?;
+        out.write_all(printable_lines(&String::from_utf8_lossy(&text)).as_bytes())?;
+        out.flush()
+    }
+
+    fn write(&mut self, out: &mut dyn Write, message: &Message) -> io::Result<()> {
         if let Some(format) = &self.format {
             for piece in format {
                 piece.print(out, message)?;

@@ -15,14 +15,16 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 use stompbox::{
-    Client, Closed, ConnectOptions, HeartBeat, InFlight, ReceiptError, Reconnect, TlsOptions,
-    Versions,
+    AckError, Client, Closed, ConnectOptions, HeartBeat, InFlight, Message, ReceiptError,
+    Reconnect, ServerUrl, TlsOptions, Versions,
 };
 
 use crate::{
     args::{Connect, Secret},
     contexts::{Context, Contexts},
-    exit::Failure,
+    events,
+    exit::{Exit, Failure, NO_CONNECTION, code_of},
+    frames::verbose,
     settings::units::Unit,
 };
 
@@ -36,6 +38,8 @@ pub(crate) struct Target {
     pub(crate) user: Option<String>,
     pub(crate) passcode: Option<Secret>,
     pub(crate) context: Context,
+    /// Nobody has named a server.
+    pub(crate) is_default: bool,
 }
 
 impl Target {
@@ -46,6 +50,10 @@ impl Target {
             ([], []) => vec![DEFAULT.to_owned()],
             ([], servers) | (servers, _) => servers.iter().map(|it| with_scheme(it)).collect(),
         };
+        // What is wrong with one is told though another would do.
+        for server in &servers {
+            server.parse::<ServerUrl>()?;
+        }
         let files = [
             &args.passcode_file,
             &args.token_file,
@@ -54,6 +62,7 @@ impl Target {
         ];
         let passcode = secret(args.passcode.as_ref(), files)?;
         Ok(Self {
+            is_default: args.server.is_empty() && context.server.is_empty(),
             servers,
             user: args.user.clone().or_else(|| context.user.clone()),
             passcode,
@@ -94,11 +103,30 @@ impl Target {
         if let Some(proxy) = &args.proxy {
             options = options.proxy(proxy);
         }
+        if args.verbose > 0 {
+            options = options.inspect(verbose(args.verbose));
+        }
         if args.retry {
             let policy = Reconnect::default().first_connect(true);
             options = options.reconnect(policy).in_flight(InFlight::Retry);
         }
         Ok(options.tls(self.tls(args)))
+    }
+
+    /// Connects with such options.
+    pub(crate) async fn connect(&self, options: ConnectOptions) -> Result<Client, Failure> {
+        let error = match options.connect().await {
+            Ok(client) => return Ok(client),
+            Err(error) => error,
+        };
+        if self.is_default && code_of(&error) == NO_CONNECTION {
+            // Whoever is new here has not started it.
+            let text = Exit::text_of(&error);
+            let text =
+                format!("{text}: stompbox serve starts a broker there, and -s names another");
+            return Err(Exit::failure(NO_CONNECTION, text));
+        }
+        Err(error.into())
     }
 
     fn tls(&self, args: &Connect) -> TlsOptions {
@@ -126,7 +154,7 @@ pub(crate) fn context(name: Option<&str>, is_server_named: bool) -> Result<Conte
         // A server that is named is meant, not one that was selected some day.
         None if is_server_named => Ok(Context::default()),
         None => {
-            let contexts = Contexts::load().unwrap_or_default();
+            let contexts = Contexts::load_if_any()?;
             match &contexts.selected {
                 Some(name) => Ok(contexts.get(name)?.clone()),
                 None => Ok(Context::default()),
@@ -149,7 +177,30 @@ pub(crate) fn secret(
 
 /// Connects.
 pub(crate) async fn connect(args: &Connect) -> Result<Client, Failure> {
-    Ok(Target::of(args)?.options(args)?.connect().await?)
+    let target = Target::of(args)?;
+    let client = target.connect(target.options(args)?).await?;
+    if args.retry {
+        events::tell(&client);
+    }
+    Ok(client)
+}
+
+/// Acknowledges or refuses a message. False: its connection is lost, and since another is to be
+/// made the message will come again.
+pub(crate) async fn acknowledge(
+    args: &Connect,
+    message: &Message,
+    consumed: bool,
+) -> Result<bool, Failure> {
+    let result = match consumed {
+        true => message.ack().await,
+        false => message.nack().await,
+    };
+    match result {
+        Ok(()) => Ok(true),
+        Err(AckError::ConnectionLost) if args.retry => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Takes leave of a server that owes nothing more. Some (RabbitMQ's WebSocket) close the connection
@@ -161,13 +212,28 @@ pub(crate) async fn leave(client: &Client) -> Result<(), Failure> {
     }
 }
 
-/// `HOST:PORT` alone is TCP.
+/// Takes leave where it ends in another way than it should: acknowledgements that are under way are
+/// to arrive, and nobody is to wait long for it.
+pub(crate) async fn leave_soon(client: &Client) {
+    // What it ends with is told already.
+    let _ = tokio::time::timeout(Duration::from_secs(2), leave(client)).await;
+}
+
+/// `HOST:PORT` alone is TCP; some schemes are others by the names that people know.
 fn with_scheme(server: &str) -> String {
-    if server.contains("://") || server.starts_with("unix:") {
-        server.to_owned()
-    } else {
-        format!("stomp://{server}")
+    if server.starts_with("unix:") {
+        return server.to_owned();
     }
+    let Some((scheme, rest)) = server.split_once("://") else {
+        return format!("stomp://{server}");
+    };
+    let scheme = match scheme {
+        "http" => "ws",
+        "https" => "wss",
+        "tls" | "ssl" => "stomp+tls",
+        scheme => scheme,
+    };
+    format!("{scheme}://{rest}")
 }
 
 /// Splits `NAME:VALUE`.

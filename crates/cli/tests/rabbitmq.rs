@@ -1,5 +1,5 @@
-//! The clients' verbs against a RabbitMQ of Debian's package `rabbitmq-server`, which the test starts for
-//! itself: `cargo test -p stompbox-cli --test rabbitmq -- --ignored`.
+//! The clients' verbs against a RabbitMQ of Debian's package `rabbitmq-server`, which the tests start for
+//! themselves, and one that is killed under load: `cargo test -p stompbox-cli --test rabbitmq -- --ignored`.
 
 mod common;
 
@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::{good, run, stompbox};
+use common::{account::account, conversation::converse};
 
 const BIN: &str = "/usr/lib/rabbitmq/bin";
 
@@ -101,31 +101,51 @@ impl Rabbit {
                 ports.amqp, ports.stomp, ports.web
             ),
         );
-        let log = File::create(folder.path().join("output")).unwrap();
-        let child = ports
-            .command(folder.path(), "rabbitmq-server")
+        let mut rabbit = Self {
+            child: Self::spawn(&ports, folder.path()),
+            folder,
+            ports,
+        };
+        rabbit.wait();
+        rabbit
+    }
+
+    fn spawn(ports: &Ports, folder: &Path) -> Child {
+        let mut options = File::options();
+        let log = options.append(true).create(true);
+        let log = log.open(folder.join("output")).unwrap();
+        ports
+            .command(folder, "rabbitmq-server")
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
-            .expect("rabbitmq-server of Debian's package");
-        let rabbit = Self {
-            folder,
-            child,
-            ports,
-        };
+            .expect("rabbitmq-server of Debian's package")
+    }
+
+    /// Waits until it listens.
+    fn wait(&mut self) {
         let begun = Instant::now();
-        for port in [rabbit.ports.stomp, rabbit.ports.web] {
+        for port in [self.ports.stomp, self.ports.web] {
             while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                assert!(
-                    begun.elapsed() < Duration::from_secs(120),
-                    "{}",
-                    rabbit.log()
-                );
+                assert!(begun.elapsed() < Duration::from_secs(120), "{}", self.log());
                 thread::sleep(Duration::from_millis(200));
             }
         }
-        rabbit
+    }
+
+    fn stomp_url(&self) -> String {
+        format!("stomp://127.0.0.1:{}", self.ports.stomp)
+    }
+
+    /// SIGKILL to its virtual machine: nothing is put in order.
+    fn kill_and_restart(&mut self) {
+        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let kill = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        assert!(kill.unwrap().success());
+        self.child.wait().unwrap();
+        self.child = Self::spawn(&self.ports, self.folder.path());
+        self.wait();
     }
 
     fn log(&self) -> String {
@@ -154,100 +174,17 @@ impl Drop for Rabbit {
 #[ignore = "needs rabbitmq-server"]
 fn all_clients_verbs_work_with_rabbitmq() {
     let rabbit = Rabbit::start();
+    converse(&rabbit.stomp_url());
+    converse(&format!("ws://127.0.0.1:{}/ws", rabbit.ports.web));
+}
+
+#[test]
+#[ignore = "needs rabbitmq-server"]
+fn nothing_is_lost_when_rabbitmq_is_killed() {
+    let mut rabbit = Rabbit::start();
+    let url = rabbit.stomp_url();
     let login = ["-u", "guest", "--passcode", "guest", "--vhost", "/"];
-    for url in [
-        format!("stomp://127.0.0.1:{}", rabbit.ports.stomp),
-        format!("ws://127.0.0.1:{}/ws", rabbit.ports.web),
-    ] {
-        let url = &*url;
-        let with = |args: &[&'static str]| -> Vec<String> {
-            let all = [args, &["-s"]].concat().into_iter().map(str::to_owned);
-            all.chain([url.to_owned()])
-                .chain(login.map(str::to_owned))
-                .collect()
-        };
-        let good = |args: &[&'static str]| {
-            let args = with(args);
-            good(&args.iter().map(String::as_str).collect::<Vec<_>>())
-        };
-        let run = |args: &[&'static str]| {
-            let args = with(args);
-            run(&args.iter().map(String::as_str).collect::<Vec<_>>())
-        };
-        good(&[
-            "pub",
-            "/queue/a",
-            "%i",
-            "--template",
-            "-n",
-            "5",
-            "--persistent",
-        ]);
-        assert_eq!(good(&["sub", "/queue/a", "-C", "2"]), "0\n1\n");
-        assert_eq!(
-            good(&["sub", "/queue/a", "-C", "3", "--prefetch", "1"]),
-            "2\n3\n4\n"
-        );
-        assert_eq!(run(&["sub", "/queue/a", "-W", "0.3"]).0, Some(5));
-        good(&["pub", "/queue/a", "x", "--tx", "2", "-n", "4"]);
-        assert_eq!(good(&["sub", "/queue/a", "-C", "4", "-F", "%b"]), "xxxx");
-        // What a command refuses comes again.
-        good(&["pub", "/queue/e", "x"]);
-        let exec = [
-            "sub",
-            "/queue/e",
-            "-C",
-            "2",
-            "--prefetch",
-            "1",
-            "--exec",
-            "test \"$STOMP_REDELIVERED\" = true && echo again",
-        ];
-        assert_eq!(good(&exec), "again\n");
-        let args = with(&["reply", "/queue/r", "-C", "1", "--echo"]);
-        let mut reply = stompbox(&args.iter().map(String::as_str).collect::<Vec<_>>())
-            .spawn()
-            .unwrap();
-        assert_eq!(good(&["req", "/queue/r", "ping"]), "ping\n");
-        assert!(reply.wait().unwrap().success());
-        assert!(good(&["rtt", "-n", "3"]).contains("RabbitMQ/"));
-        // It would take the messages.
-        let (code, _, errors) = run(&["browse", "/queue/a"]);
-        assert!(code == Some(1) && errors.contains("RabbitMQ"), "{errors}");
-        let report = good(&[
-            "bench",
-            "pubsub",
-            "/queue/bench",
-            "-n",
-            "500",
-            "--window",
-            "50",
-            "--json",
-        ]);
-        let report: serde_json::Value = serde_json::from_str(&report).unwrap();
-        assert_eq!(
-            (&report["received"], &report["lost"]),
-            (&500.into(), &0.into())
-        );
-        let (code, out, _) = run(&["doctor"]);
-        assert!(
-            out.contains("RabbitMQ/") && out.contains("a receipt in"),
-            "{code:?} {out}"
-        );
-    }
-    let url = format!("stomp://127.0.0.1:{}", rabbit.ports.stomp);
-    let wrong = [
-        "pub",
-        "/queue/a",
-        "x",
-        "-s",
-        &url,
-        "-u",
-        "guest",
-        "--passcode",
-        "wrong",
-        "--vhost",
-        "/",
-    ];
-    assert_eq!(run(&wrong).0, Some(3));
+    account(&[&["-s", &url], &login[..]].concat(), &[], || {
+        rabbit.kill_and_restart();
+    });
 }

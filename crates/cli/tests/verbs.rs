@@ -308,6 +308,37 @@ fn a_benchmark_checks_what_it_measures() {
         }
         assert!(report["per_second"].as_f64().unwrap() > 0.0, "{out}");
     }
+    // What came while the clients began is in no figure, and checked all the same.
+    for (kind, more) in [
+        ("pubsub", &["-p", "4", "--rate", "400/s"][..]),
+        ("pubsub", &["-p", "4", "--rate", "400/s", "--receipts"]),
+    ] {
+        let args = [
+            "bench", kind, "/queue/r", "--json", "-s", url, "--ramp", "300ms", "-n", "800",
+        ];
+        let out = good(&[&args[..], more].concat());
+        let report: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(
+            (&report["ramp_seconds"], &report["lost"]),
+            (&0.3.into(), &0.into()),
+            "{out}"
+        );
+        let received = report["received"].as_u64().unwrap();
+        assert!(0 < received && received < 800, "{out}");
+    }
+    let args = [
+        "bench", "conn", "-c", "4", "--ramp", "200ms", "-d", "200ms", "-s", url,
+    ];
+    assert!(good(&args).contains("connects in"));
+    let short = [
+        "bench", "pub", "/queue/r", "-s", url, "--ramp", "9s", "-n", "1",
+    ];
+    let (code, _, errors) = run(&short);
+    assert!(
+        code == Some(1) && errors.contains("nothing is measured"),
+        "{errors}"
+    );
+    assert_eq!(run(&["bench", "rtt", "-s", url, "--ramp", "9s"]).0, Some(1));
     // Somebody else takes some of the messages: that is loss.
     let mut thief = stompbox(&["sub", "/queue/g", "-s", url]).spawn().unwrap();
     let mut lost = false;
@@ -426,7 +457,30 @@ fn it_helps_with_itself() {
     }
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().to_str().unwrap();
-    good(&["completion", "man", "--dir", dir]);
+    good(&["man", "--dir", dir]);
+    let context = folder.path().join("stompbox-context-add.1");
+    assert_eq!(
+        fs::read_to_string(context).unwrap(),
+        good(&["man", "context", "add"])
+    );
+    assert!(good(&["man"]).contains("stompbox\\-shell"));
+    let (code, _, errors) = run(&["man", "nothing"]);
+    assert!(code == Some(1) && errors.contains("browse"), "{errors}");
+    let version = format!("stompbox {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(good(&["version"]), version);
+    assert_eq!(good(&["--version"]), version);
+    let out = good(&["version", "-v"]);
+    assert!(
+        out.starts_with(&version) && out.contains("1.2, 1.1, 1.0\n"),
+        "{out}"
+    );
+    let target: serde_json::Value = serde_json::from_str(&good(&["version", "--json"])).unwrap();
+    assert!(
+        target["target"]
+            .as_str()
+            .unwrap()
+            .contains(std::env::consts::ARCH)
+    );
     let page = fs::read_to_string(folder.path().join("stompbox-pub.1")).unwrap();
     assert!(page.contains("Hello, STOMP"), "{page}");
     let file = folder.path().join("stompbox.toml");

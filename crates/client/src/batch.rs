@@ -81,6 +81,11 @@ impl Batch {
         Some(&self.bytes[self.sent..mark.end])
     }
 
+    /// That many of the bytes that were sent last.
+    pub(crate) fn last_sent(&self, bytes: usize) -> &[u8] {
+        &self.bytes[self.sent.saturating_sub(bytes)..self.sent]
+    }
+
     /// That many bytes are sent.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.sent = (self.sent + bytes).min(self.bytes.len());

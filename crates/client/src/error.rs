@@ -148,7 +148,7 @@ pub enum Closed {
 /// The most characters of an `ERROR` body that a message shows.
 const MOST_OF_A_DETAIL: usize = 500;
 
-/// The body of an `ERROR`, to follow its message, unless it says the same.
+/// The body of an `ERROR`, to follow its message, if it says more.
 fn shown(message: &str, detail: &str) -> String {
     let detail = detail.trim();
     if detail.is_empty() || detail == message.trim() {

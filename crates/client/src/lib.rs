@@ -65,7 +65,7 @@ pub use event::{Event, Events};
 pub use message::Message;
 #[cfg(all(feature = "tls", not(target_arch = "wasm32")))]
 pub use options::TlsOptions;
-pub use options::{ConnectOptions, Credentials, InFlight, Reconnect, connect};
+pub use options::{ConnectOptions, Credentials, InFlight, Reconnect, ServerUrl, connect};
 pub use runtime::MaybeSend;
 pub use send::{PendingReceipt, Send, Sending};
 pub use stompbox_proto::{
@@ -73,3 +73,4 @@ pub use stompbox_proto::{
 };
 pub use subscription::{Subscribe, Subscription};
 pub use transaction::Transaction;
+pub use transport::Traffic;

@@ -12,7 +12,8 @@ use crate::settings::units::Unit;
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connect {
     /// The broker: stomp://HOST:PORT, stomp+tls://, ws://HOST:PORT/PATH, wss:// or unix:PATH; several,
-    /// with commas between, are tried in turn. HOST:PORT alone is TCP.
+    /// with commas between, are tried in turn. HOST:PORT alone is TCP, tls:// is stomp+tls://, and
+    /// http:// and https:// are ws:// and wss://.
     /// [default: the context's, or stomp://127.0.0.1:61613]
     #[arg(
         short,
@@ -87,6 +88,10 @@ pub(crate) struct Connect {
     /// Connect again when the connection is lost, or not made at first.
     #[arg(long)]
     pub(crate) retry: bool,
+    /// Tell on standard error how connections are made, and of errors; with -vv each frame, with
+    /// -vvv the beginnings of bodies too. Passcodes and tokens are not shown.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
 }
 
 /// How messages may be acknowledged; the last is short for the one before.

@@ -4,6 +4,7 @@ mod admin;
 mod connect;
 mod messages;
 mod serve;
+mod shell;
 mod tools;
 
 use std::path::PathBuf;
@@ -14,11 +15,13 @@ pub(crate) use admin::{
     Admin, DurableVerb, Events, Kick, KickBy, Kind, List, Listing, Move, Purge, Replay, Report,
     Show, SortDestinations, Top, Which,
 };
-pub(crate) use connect::Connect;
+pub(crate) use connect::{Connect, duration, rate, size};
 pub(crate) use messages::{Browse, Output, Publish, Reply, Request, Subscribe};
 pub(crate) use serve::{Gateway, Secret, Serve, ServeOptions};
+pub(crate) use shell::Shell;
 pub(crate) use tools::{
-    Bench, BenchKind, Completion, ContextVerb, Doctor, RoundTrip, SelectorVerb, Tap,
+    Bench, BenchKind, Completion, ContextVerb, Doctor, ManArgs, RoundTrip, SelectorVerb, Sim, Tap,
+    VersionArgs,
 };
 
 /// STOMP messaging over TCP and WebSocket: a broker and its clients.
@@ -40,6 +43,7 @@ pub(crate) enum Command {
     Reply(Box<Reply>),
     Browse(Box<Browse>),
     Bench(Box<Bench>),
+    Sim(Box<Sim>),
     #[command(visible_alias = "ping")]
     Rtt(Box<RoundTrip>),
     Tap(Tap),
@@ -51,6 +55,7 @@ pub(crate) enum Command {
     Replay(Box<Replay>),
     Kick(Box<Kick>),
     Events(Box<Events>),
+    Shell(Box<Shell>),
     Doctor(Box<Doctor>),
     #[command(subcommand)]
     Context(ContextVerb),
@@ -63,6 +68,8 @@ pub(crate) enum Command {
     Acl(Box<AclCommand>),
     Store(StoreArgs),
     Completion(Completion),
+    Man(ManArgs),
+    Version(VersionArgs),
 }
 
 /// Make a user of the configuration, with the hash of a passcode.

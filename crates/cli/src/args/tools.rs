@@ -33,6 +33,7 @@ pub(crate) enum BenchKind {
   stompbox bench pubsub /queue/bench
   stompbox bench pubsub /topic/bench -p 1 -c 100 -d 30s --size 1KiB
   stompbox bench pubsub /queue/bench --rate 20k/s --json
+  stompbox bench pubsub /topic/bench -p 100 --ramp 10s -d 30s --rate 20k/s
   stompbox bench pub /queue/bench -n 100000 --persistent --receipts
   stompbox bench conn -c 50 -d 10s")]
 pub(crate) struct Bench {
@@ -68,6 +69,10 @@ pub(crate) struct Bench {
     /// Messages of a producer that may be under way, where no rate is given.
     #[arg(long, value_name = "NUMBER", default_value_t = 1000)]
     pub(crate) window: usize,
+    /// Let the clients begin one after the other within that time. What comes until then is checked,
+    /// and is in no figure; --duration counts from then.
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) ramp: Option<Duration>,
     /// How consumers acknowledge.
     #[arg(long, default_value = "auto", value_parser = ACK_MODES)]
     pub(crate) ack: String,
@@ -80,6 +85,31 @@ pub(crate) struct Bench {
     /// Write the latencies in HdrHistogram's log format.
     #[arg(long, value_name = "FILE")]
     pub(crate) histogram: Option<PathBuf>,
+    /// Print one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// No progress bar.
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) connect: Connect,
+}
+
+/// Play a scenario: groups of clients that subscribe, publish, ask and think.
+///
+/// The scenario is a TOML file; docs/simulation.md has all its keys. What it sends is checked as
+/// with bench; if the scenario's limits are not kept, the exit code is 4.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  stompbox sim chat.toml
+  stompbox sim chat.toml --check
+  stompbox sim orders.toml -s stomp://rabbit:61613 -u guest --passcode-file pass --json")]
+pub(crate) struct Sim {
+    /// The scenario.
+    pub(crate) file: PathBuf,
+    /// Only say whether it can be played.
+    #[arg(long)]
+    pub(crate) check: bool,
     /// Print one JSON object.
     #[arg(long)]
     pub(crate) json: bool,
@@ -135,8 +165,12 @@ pub(crate) struct Tap {
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   stompbox doctor
-  stompbox doctor -s wss://mq.example.com/stomp --user ann --passcode-file pass")]
+  stompbox doctor wss://mq.example.com/stomp --user ann --passcode-file pass
+  stompbox doctor https://mq.example.com/stomp")]
 pub(crate) struct Doctor {
+    /// The server, as with --server.
+    #[arg(conflicts_with = "server")]
+    pub(crate) url: Option<String>,
     #[command(flatten)]
     pub(crate) connect: Connect,
 }
@@ -236,17 +270,41 @@ pub(crate) enum SelectorVerb {
     },
 }
 
-/// Print a completion script, or the manual's pages.
+/// Print a completion script.
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "Examples:
   stompbox completion bash > /etc/bash_completion.d/stompbox
-  stompbox completion fish > ~/.config/fish/completions/stompbox.fish
-  stompbox completion man --dir /usr/local/share/man/man1")]
+  stompbox completion fish > ~/.config/fish/completions/stompbox.fish")]
 pub(crate) struct Completion {
-    /// The shell: bash, zsh, fish, powershell or elvish; or man.
-    #[arg(value_parser = ["bash", "zsh", "fish", "powershell", "elvish", "man"])]
+    /// The shell.
+    #[arg(value_parser = ["bash", "zsh", "fish", "powershell", "elvish"])]
     pub(crate) shell: String,
-    /// Where the manual's pages go. [default: the first to standard output]
-    #[arg(long, value_name = "DIR")]
+}
+
+/// Show a page of the manual.
+///
+/// On a terminal it is shown by `man`; else it is printed as roff.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:
+  stompbox man
+  stompbox man pub
+  stompbox man context add
+  stompbox man --dir /usr/local/share/man/man1")]
+pub(crate) struct ManArgs {
+    /// The verb, and its own verb if it has some. [default: the program]
+    pub(crate) verb: Vec<String>,
+    /// Write all pages into this directory.
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// Print the version.
+#[derive(Debug, ClapArgs)]
+pub(crate) struct VersionArgs {
+    /// Print what it speaks and what it is built for too.
+    #[arg(short, long)]
+    pub(crate) verbose: bool,
+    /// Print all of it as one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
 }

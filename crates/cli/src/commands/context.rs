@@ -95,11 +95,8 @@ fn list(contexts: &Contexts, output: Output, out: &mut dyn std::io::Write) -> Re
                     false => ' ',
                 };
                 let user = context.user.as_deref().unwrap_or_default();
-                writeln!(
-                    out,
-                    "{mark} {name:<16} {:<40} {user}",
-                    context.server.join(",")
-                )?;
+                let line = format!("{mark} {name:<16} {:<40} {user}", context.server.join(","));
+                writeln!(out, "{}", line.trim_end())?;
             }
         }
     }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::pki_types::ServerName;
-use stompbox::{Client, ConnectError};
+use stompbox::{Client, ConnectError, ServerUrl};
 use tokio::net::{TcpStream, lookup_host};
 use tokio_rustls::TlsConnector;
 use x509_cert::{Certificate, der::Decode as _};
@@ -15,6 +15,7 @@ use x509_cert::{Certificate, der::Decode as _};
 use crate::{
     args::{Connect, Doctor},
     exit::{Exit, Failure, NO_CONNECTION, code_of},
+    frames::printable,
     target::{Target, leave, trusting},
 };
 
@@ -29,20 +30,24 @@ struct Findings {
 
 impl Findings {
     fn good(&mut self, text: &str) -> Result<(), Failure> {
-        Ok(writeln!(std::io::stdout(), "\u{2713} {text}")?)
+        Ok(writeln!(std::io::stdout(), "\u{2713} {}", printable(text))?)
     }
 
     fn bad(&mut self, text: &str, hint: &str) -> Result<(), Failure> {
         self.failures += 1;
         Ok(writeln!(
             std::io::stdout(),
-            "\u{2717} {text}  \u{2192} {hint}"
+            "\u{2717} {}  \u{2192} {hint}",
+            printable(text)
         )?)
     }
 }
 
 /// Looks for what is wrong with each server.
-pub(crate) async fn run(args: Doctor) -> Result<(), Failure> {
+pub(crate) async fn run(mut args: Doctor) -> Result<(), Failure> {
+    if let Some(url) = args.url {
+        args.connect.server = vec![url];
+    }
     let args = &args.connect;
     let target = Target::of(args)?;
     let mut findings = Findings::default();
@@ -50,7 +55,7 @@ pub(crate) async fn run(args: Doctor) -> Result<(), Failure> {
     for server in &target.servers {
         writeln!(std::io::stdout(), "{server}")?;
         if let Err(error) = examine(server, &target, args, &mut findings).await {
-            findings.bad(&text(&*error), "nothing more can be asked of it")?;
+            findings.bad(&Exit::text_of(&*error), "nothing more can be asked of it")?;
             last = Some(error);
         }
     }
@@ -61,30 +66,15 @@ pub(crate) async fn run(args: Doctor) -> Result<(), Failure> {
     }
 }
 
-/// An error with its causes.
-fn text(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text.push_str(": ");
-            text.push_str(&more);
-        }
-        cause = error.source();
-    }
-    text
-}
-
 async fn examine(
     server: &str,
     target: &Target,
     args: &Connect,
     findings: &mut Findings,
 ) -> Result<(), Failure> {
-    let place = Place::of(server);
-    if let Some(place) = &place {
-        way(place, args, findings).await?;
+    let url: ServerUrl = server.parse()?;
+    if let (Some(host), Some(port)) = (url.host(), url.port()) {
+        way(&url, host, port, args, findings).await?;
     }
     let one = Target {
         servers: vec![server.to_owned()],
@@ -112,63 +102,34 @@ async fn examine(
     heart_beats(&client, args, findings)?;
     receipts(&client, findings).await?;
     leave(&client).await?;
-    let is_local = place.as_ref().is_none_or(Place::is_local);
-    strangers(server, args, is_local, findings).await?;
-    if server.starts_with("ws://") || server.starts_with("wss://") {
+    strangers(server, args, is_local(&url), findings).await?;
+    if url.is_websocket() {
         origins(&one, args, findings).await?;
     }
     Ok(())
 }
 
-/// Where a URL leads.
-struct Place {
-    host: String,
-    port: u16,
-    tls: bool,
-}
-
-impl Place {
-    fn of(url: &str) -> Option<Self> {
-        let (scheme, rest) = url.split_once("://")?;
-        let (tls, port) = match scheme {
-            "stomp" | "tcp" => (false, 61613),
-            "stomp+tls" | "stomp+ssl" => (true, 61612),
-            "ws" => (false, 80),
-            "wss" => (true, 443),
-            _ => return None,
-        };
-        let authority = rest.split(['/', '?']).next()?;
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, text)) if !text.ends_with(']') => (host, text.parse().ok()?),
-            _ => (authority, port),
-        };
-        Some(Self {
-            host: host.trim_matches(['[', ']']).to_owned(),
-            port,
-            tls,
-        })
-    }
-
-    fn is_local(&self) -> bool {
-        self.host == "localhost"
-            || self
-                .host
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|address| address.is_loopback())
-    }
+/// Whether a server is on this machine.
+fn is_local(url: &ServerUrl) -> bool {
+    let Some(host) = url.host() else {
+        return true;
+    };
+    let address: Result<std::net::IpAddr, _> = host.parse();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Name, TCP, TLS.
-async fn way(place: &Place, args: &Connect, findings: &mut Findings) -> Result<(), Failure> {
+async fn way(
+    url: &ServerUrl,
+    host: &str,
+    port: u16,
+    args: &Connect,
+    findings: &mut Findings,
+) -> Result<(), Failure> {
     let begun = Instant::now();
-    let addresses: Vec<_> = lookup_host((place.host.as_str(), place.port))
+    let addresses: Vec<_> = lookup_host((host, port))
         .await
-        .map_err(|error| {
-            Exit::failure(
-                NO_CONNECTION,
-                format!("{:?} has no address: {error}", place.host),
-            )
-        })?
+        .map_err(|error| Exit::failure(NO_CONNECTION, format!("{host:?} has no address: {error}")))?
         .collect();
     let texts: Vec<_> = addresses.iter().map(|it| it.ip().to_string()).collect();
     findings.good(&format!(
@@ -179,7 +140,7 @@ async fn way(place: &Place, args: &Connect, findings: &mut Findings) -> Result<(
     let begun = Instant::now();
     let connecting = TcpStream::connect(&addresses[..]);
     let stream = tokio::time::timeout(args.timeout, connecting).await;
-    let address = format!("{}:{}", place.host, place.port);
+    let address = format!("{host}:{port}");
     let stream = match stream {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -196,8 +157,8 @@ async fn way(place: &Place, args: &Connect, findings: &mut Findings) -> Result<(
         }
     };
     findings.good(&format!("TCP in {:.1} ms", ms(begun)))?;
-    if !place.tls {
-        if !place.is_local() {
+    if !url.is_tls() {
+        if !is_local(url) {
             findings.bad(
                 "everybody on the way can read the passcode and the messages",
                 "use stomp+tls:// or wss://",
@@ -206,7 +167,7 @@ async fn way(place: &Place, args: &Connect, findings: &mut Findings) -> Result<(
         return Ok(());
     }
     // The client checks the certificate later; this one looks at it.
-    let name = args.tls_name.as_deref().unwrap_or(&place.host).to_owned();
+    let name = args.tls_name.as_deref().unwrap_or(host).to_owned();
     let begun = Instant::now();
     let connector = TlsConnector::from(Arc::new(trusting()));
     let tls = connector

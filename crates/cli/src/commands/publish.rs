@@ -7,13 +7,16 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
-use stompbox::{Client, PendingReceipt, Transaction};
+use stompbox::{
+    Client, PendingReceipt, ReceiptError, Send, SendError, Transaction, TransactionError,
+};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 use crate::{
     args::Publish,
     exit::{Exit, Failure},
     target::{connect, headers, leave},
+    template::fill,
 };
 
 /// Receipts that may be under way.
@@ -97,13 +100,48 @@ fn own_headers(args: &Publish, given: &[(&str, &str)]) -> Vec<(String, String)> 
     headers
 }
 
+/// What a message says.
+#[derive(Clone)]
+struct Filled {
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Filled {
+    fn put_in(self, mut send: Send) -> Send {
+        for (name, value) in &self.headers {
+            send = send.header(name, value);
+        }
+        send.body(self.body)
+    }
+}
+
+/// A transaction that is begun.
+struct Open {
+    transaction: Transaction,
+    /// Its messages so far.
+    count: u64,
+    /// They themselves, if the connection is made again when it is lost.
+    kept: Vec<Filled>,
+}
+
+/// A failure, unless it is that a transaction was lost with its connection, or may have been.
+fn unless_lost(error: Failure) -> Result<(), Failure> {
+    let is_lost = match error.downcast_ref() {
+        Some(TransactionError::ConnectionLost) => true,
+        Some(TransactionError::Unknown(why)) => matches!(**why, ReceiptError::ConnectionLost(_)),
+        _ => matches!(error.downcast_ref(), Some(SendError::NoTransaction(_))),
+    };
+    if is_lost { Ok(()) } else { Err(error) }
+}
+
 /// Sends in the pace, and in the transactions, that are wanted.
 struct Sender<'a> {
     client: Client,
     args: &'a Publish,
     headers: Vec<(String, String)>,
     receipts: VecDeque<PendingReceipt>,
-    transaction: Option<(Transaction, u64)>,
+    open: Option<Open>,
     number: u64,
     begun: Instant,
     progress: Option<ProgressBar>,
@@ -116,7 +154,7 @@ impl<'a> Sender<'a> {
             args,
             headers,
             receipts: VecDeque::new(),
-            transaction: None,
+            open: None,
             number: 0,
             begun: Instant::now(),
             progress: None,
@@ -141,40 +179,16 @@ impl<'a> Sender<'a> {
             let due = self.begun + Duration::from_secs_f64(self.number as f64 / rate);
             tokio::time::sleep_until(due.into()).await;
         }
-        let destination = &self.args.destination;
-        let mut send = match (&self.transaction, self.args.tx) {
-            (None, Some(_)) => {
-                let transaction = self.client.begin().await?;
-                let send = transaction.send(destination);
-                self.transaction = Some((transaction, 0));
-                send
-            }
-            (Some((transaction, _)), _) => transaction.send(destination),
-            (None, None) => self.client.send(destination),
-        };
-        for (name, value) in &self.headers {
-            send = match self.args.template {
-                true => send.header(
-                    name,
-                    &String::from_utf8_lossy(&fill(value.as_bytes(), self.number)),
-                ),
-                false => send.header(name, value),
-            };
-        }
-        send = match self.args.template {
-            true => send.body(fill(body, self.number)),
-            false => send.body(body.to_vec()),
-        };
+        let message = self.filled(body);
         self.number += 1;
-        if let Some((_, count)) = &mut self.transaction {
-            *count += 1;
-            send.await?;
-            if Some(*count) == self.args.tx {
-                self.commit().await?;
-            }
+        if self.args.tx.is_some() {
+            self.send_in_transaction(message).await?;
         } else if self.args.no_receipt {
-            send.await?;
+            message
+                .put_in(self.client.send(&self.args.destination))
+                .await?;
         } else {
+            let send = message.put_in(self.client.send(&self.args.destination));
             self.receipts.push_back(send.pending_receipt().await?);
             if self.receipts.len() > PIPELINED
                 && let Some(oldest) = self.receipts.pop_front()
@@ -188,12 +202,79 @@ impl<'a> Sender<'a> {
         Ok(())
     }
 
+    /// The next message, filled in if that is wanted.
+    fn filled(&self, body: &[u8]) -> Filled {
+        if !self.args.template {
+            return Filled {
+                headers: self.headers.clone(),
+                body: body.to_vec(),
+            };
+        }
+        let filled = |text: &[u8]| fill(text, self.number, |_| None);
+        let headers = self.headers.iter().map(|(name, value)| {
+            let value = filled(value.as_bytes());
+            (name.clone(), String::from_utf8_lossy(&value).into_owned())
+        });
+        Filled {
+            headers: headers.collect(),
+            body: filled(body),
+        }
+    }
+
+    async fn send_in_transaction(&mut self, message: Filled) -> Result<(), Failure> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            none => none.insert(Open {
+                transaction: self.client.begin().await?,
+                count: 0,
+                kept: Vec::new(),
+            }),
+        };
+        open.count += 1;
+        let send = open.transaction.send(&self.args.destination);
+        let is_last = Some(open.count) == self.args.tx;
+        if self.args.connect.retry {
+            let sent = message.clone().put_in(send).await;
+            open.kept.push(message);
+            // What is lost is begun anew where it would be committed.
+            sent.map_err(Failure::from).or_else(unless_lost)?;
+        } else {
+            message.put_in(send).await?;
+        }
+        if is_last {
+            self.commit().await?;
+        }
+        Ok(())
+    }
+
     async fn commit(&mut self) -> Result<(), Failure> {
-        if let Some((transaction, _)) = self.transaction.take() {
-            match self.args.no_receipt {
-                true => transaction.commit().await?,
-                false => transaction.commit_receipt().await?,
-            }
+        let Some(open) = self.open.take() else {
+            return Ok(());
+        };
+        let mut result = self.end(open.transaction).await;
+        while self.args.connect.retry
+            && let Err(error) = result
+        {
+            unless_lost(error)?;
+            result = self.repeat(&open.kept).await;
+        }
+        result
+    }
+
+    /// A transaction that was lost with its connection, once more.
+    async fn repeat(&self, kept: &[Filled]) -> Result<(), Failure> {
+        let transaction = self.client.begin().await?;
+        for message in kept {
+            let send = transaction.send(&self.args.destination);
+            message.clone().put_in(send).await?;
+        }
+        self.end(transaction).await
+    }
+
+    async fn end(&self, transaction: Transaction) -> Result<(), Failure> {
+        match self.args.no_receipt {
+            true => transaction.commit().await?,
+            false => transaction.commit_receipt().await?,
         }
         Ok(())
     }
@@ -212,50 +293,5 @@ impl<'a> Sender<'a> {
             false => leave(&self.client).await?,
         }
         Ok(())
-    }
-}
-
-/// Fills in %i, %u, %t and %%.
-fn fill(template: &[u8], number: u64) -> Vec<u8> {
-    let mut out = Vec::with_capacity(template.len() + 16);
-    let mut rest = template.iter();
-    while let Some(&octet) = rest.next() {
-        if octet != b'%' {
-            out.push(octet);
-            continue;
-        }
-        let word = match rest.next() {
-            Some(b'i') => number.to_string(),
-            Some(b'u') => uuid::Uuid::new_v4().to_string(),
-            Some(b't') => {
-                let now = SystemTime::now().duration_since(UNIX_EPOCH);
-                now.unwrap_or_default().as_millis().to_string()
-            }
-            Some(b'%') => "%".into(),
-            Some(&other) => {
-                out.extend_from_slice(&[b'%', other]);
-                continue;
-            }
-            None => "%".into(),
-        };
-        out.extend_from_slice(word.as_bytes());
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn templates_are_filled_in() {
-        let text = |template: &str| String::from_utf8(fill(template.as_bytes(), 7)).unwrap();
-        assert_eq!(text("a %i%% %x %"), "a 7% %x %");
-        assert_ne!(text("%u"), text("%u"));
-        assert!(
-            text("%t")
-                .parse::<u64>()
-                .is_ok_and(|at| at > 1_600_000_000_000)
-        );
     }
 }

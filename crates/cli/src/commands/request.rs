@@ -11,7 +11,7 @@ use crate::{
     execute::execute,
     exit::{Exit, Failure},
     render::Printer,
-    target::{Target, connect, headers, leave},
+    target::{Target, acknowledge, connect, headers, leave, leave_soon},
 };
 
 /// Sends a request, and prints its reply.
@@ -28,11 +28,12 @@ pub(crate) async fn request(args: Request) -> Result<(), Failure> {
             body
         }
     };
-    let mut options = Target::of(&args.connect)?.options(&args.connect)?;
+    let target = Target::of(&args.connect)?;
+    let mut options = target.options(&args.connect)?;
     if let Some(queue) = &args.reply_queue {
         options = options.reply_queue(queue);
     }
-    let client = options.connect().await?;
+    let client = target.connect(options).await?;
     let mut send = client.send(&args.destination).body(body);
     for (name, value) in headers {
         send = send.header(name, value);
@@ -57,7 +58,10 @@ pub(crate) async fn reply(args: Reply) -> Result<(), Failure> {
     while args.count.is_none_or(|count| answered < count) {
         let next = tokio::select! {
             next = requests.next() => next,
-            _ = tokio::signal::ctrl_c() => return Err(Exit::interrupted()),
+            _ = tokio::signal::ctrl_c() => {
+                leave_soon(&client).await;
+                return Err(Exit::interrupted());
+            }
         };
         let Some(request) = next else {
             return Err("the connection has ended".into());
@@ -65,7 +69,7 @@ pub(crate) async fn reply(args: Reply) -> Result<(), Failure> {
         let request = request?;
         let Some(reply) = request.reply() else {
             eprintln!("stompbox: {} has no reply-to: not answered", request.id());
-            request.ack().await?;
+            acknowledge(&args.connect, &request, true).await?;
             continue;
         };
         let answer = match (&args.exec, &args.answer) {
@@ -74,7 +78,7 @@ pub(crate) async fn reply(args: Reply) -> Result<(), Failure> {
                 if !done.success {
                     // Others may do better.
                     eprintln!("stompbox: {command:?} failed for {}", request.id());
-                    request.nack().await?;
+                    acknowledge(&args.connect, &request, false).await?;
                     continue;
                 }
                 done.output
@@ -83,7 +87,7 @@ pub(crate) async fn reply(args: Reply) -> Result<(), Failure> {
             (None, None) => request.body().to_vec(),
         };
         reply.body(answer).receipt().await?;
-        request.ack().await?;
+        acknowledge(&args.connect, &request, true).await?;
         answered += 1;
     }
     drop(requests);

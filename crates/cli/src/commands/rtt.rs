@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     args::RoundTrip,
     exit::Failure,
+    frames::printable,
     target::{Target, leave},
 };
 
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) async fn run(args: RoundTrip) -> Result<(), Failure> {
     let target = Target::of(&args.connect)?;
     let begun = Instant::now();
-    let client = target.options(&args.connect)?.connect().await?;
+    let client = target.connect(target.options(&args.connect)?).await?;
     let connect = begun.elapsed();
     let mut times = Vec::new();
     for _ in 0..args.count.max(1) {
@@ -26,7 +27,7 @@ pub(crate) async fn run(args: RoundTrip) -> Result<(), Failure> {
         times.push(begun.elapsed());
     }
     let version = client.version();
-    let server = client.connected_header("server").unwrap_or_default();
+    let server = printable(&client.connected_header("server").unwrap_or_default());
     leave(&client).await?;
     times.sort_unstable();
     let part = |percent: usize| {

@@ -15,7 +15,7 @@ use crate::{
     execute::execute,
     exit::{Exit, Failure, TIMEOUT},
     render::Printer,
-    target::{connect, headers, leave},
+    target::{acknowledge, connect, headers, leave, leave_soon},
 };
 
 /// Prints messages until there are enough, the connection ends, or Ctrl-C.
@@ -40,21 +40,28 @@ pub(crate) async fn run(args: Subscribe) -> Result<(), Failure> {
     let mut messages = select_all(subscriptions);
     let begun = Instant::now();
     let mut seen = 0;
+    let mut number = 0;
     while args.count.is_none_or(|count| seen < count) {
         if let Some(rate) = args.rate {
-            let due = begun + Duration::from_secs_f64(seen as f64 / rate);
+            let due = begun + Duration::from_secs_f64(number as f64 / rate);
             tokio::time::sleep_until(due.into()).await;
         }
         let next = tokio::select! {
             next = messages.next() => next,
-            () = silence(args.wait) => return Err(Exit::failure(TIMEOUT, "no message came in time")),
-            _ = tokio::signal::ctrl_c() => return Err(Exit::interrupted()),
+            () = silence(args.wait) => {
+                leave_soon(&client).await;
+                return Err(Exit::failure(TIMEOUT, "no message came in time"));
+            }
+            _ = tokio::signal::ctrl_c() => {
+                leave_soon(&client).await;
+                return Err(Exit::interrupted());
+            }
         };
         let Some(message) = next else {
             return Err("the connection has ended".into());
         };
         let message = message?;
-        seen += 1;
+        number += 1;
         let handled = match (&args.exec, &args.save) {
             (Some(command), _) => {
                 let done = execute(command, &message).await?;
@@ -63,7 +70,7 @@ pub(crate) async fn run(args: Subscribe) -> Result<(), Failure> {
                 done.success
             }
             (None, Some(dir)) => {
-                save(dir, seen, &message)?;
+                save(dir, number, &message)?;
                 true
             }
             (None, None) => {
@@ -71,12 +78,9 @@ pub(crate) async fn run(args: Subscribe) -> Result<(), Failure> {
                 true
             }
         };
-        if ack != AckMode::Auto {
-            match handled {
-                true => message.ack().await?,
-                false => message.nack().await?,
-            }
-        }
+        // One that will come again is counted then.
+        let done = ack == AckMode::Auto || acknowledge(&args.connect, &message, handled).await?;
+        seen += u64::from(done);
     }
     drop(messages);
     leave(&client).await?;

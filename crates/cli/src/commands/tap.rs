@@ -2,14 +2,9 @@
 
 use std::{
     io::{Write as _, stdout},
-    sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
-    },
-    time::SystemTime,
+    sync::Arc,
 };
 
-use stompbox_proto::{Command, Decoder, Dialect, FrameRef, Limits, Version};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -19,17 +14,11 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::{args::Tap, exit::Failure};
-
-/// Headers whose values nobody is to see.
-const SECRET: [&str; 6] = [
-    "passcode",
-    "password",
-    "authorization",
-    "cookie",
-    "token",
-    "access_token",
-];
+use crate::{
+    args::Tap,
+    exit::Failure,
+    frames::{Reader, line, stamped},
+};
 
 /// Stands between clients and a broker.
 pub(crate) async fn run(args: Tap) -> Result<(), Failure> {
@@ -76,12 +65,11 @@ struct Shown {
 }
 
 async fn serve(client: TcpStream, server: TcpStream, shown: Shown) {
-    // The version that CONNECTED says, which tells how headers are escaped.
-    let version = Arc::new(AtomicU8::new(0));
+    let [up, down] = Reader::pair();
     let (from_client, to_client) = client.into_split();
     let (from_server, to_server) = server.into_split();
-    let up = pass(from_client, to_server, "C>", shown, Arc::clone(&version));
-    let down = pass(from_server, to_client, "S<", shown, version);
+    let up = pass(from_client, to_server, "C>", shown, up);
+    let down = pass(from_server, to_client, "S<", shown, down);
     tokio::join!(up, down);
     note(shown.number, "--", "ends");
 }
@@ -92,95 +80,28 @@ async fn pass(
     mut to: OwnedWriteHalf,
     side: &str,
     shown: Shown,
-    version: Arc<AtomicU8>,
+    mut reader: Reader,
 ) {
-    let limits = Limits::default().with_body(1 << 30);
-    let mut decoder = Some(Decoder::new(limits));
     let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let mut bytes = &buffer[..length];
+        let bytes = &buffer[..length];
         if shown.heart_beats && bytes.iter().all(|octet| matches!(octet, b'\n' | b'\r')) {
             note(shown.number, side, "heart-beat");
         }
-        while let Some(reader) = &mut decoder {
-            let dialect = match version.load(Ordering::Relaxed) {
-                10 => Dialect::V1_0,
-                11 => Dialect::V1_1,
-                12 => Dialect::V1_2,
-                _ => Dialect::Handshake,
-            };
-            match reader.decode(&mut bytes, dialect) {
-                Ok(Some(frame)) => {
-                    if frame.command() == Command::Connected {
-                        let agreed = frame.header("version");
-                        let agreed = agreed.as_deref().and_then(|it| it.parse().ok());
-                        let number = match agreed.unwrap_or(Version::V1_0) {
-                            Version::V1_0 => 10,
-                            Version::V1_1 => 11,
-                            Version::V1_2 => 12,
-                        };
-                        version.store(number, Ordering::Relaxed);
-                    }
-                    note(shown.number, side, &line(&frame, shown.bodies));
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    note(
-                        shown.number,
-                        side,
-                        &format!("is no STOMP from here on: {error}"),
-                    );
-                    decoder = None;
-                }
-            }
-        }
-        if to.write_all(&buffer[..length]).await.is_err() {
+        reader.read(bytes, |frame| match frame {
+            Ok(frame) => note(shown.number, side, &line(frame, shown.bodies)),
+            Err(text) => note(shown.number, side, &text),
+        });
+        if to.write_all(bytes).await.is_err() {
             break;
         }
     }
     let _ = to.shutdown().await;
 }
 
-/// A frame in a line, without secrets.
-fn line(frame: &FrameRef<'_>, bodies: usize) -> String {
-    let mut line = frame.command_text().to_owned();
-    for (name, value) in frame.headers() {
-        let hidden = SECRET
-            .iter()
-            .any(|secret| name.eq_ignore_ascii_case(secret));
-        let value = if hidden { "****" } else { &*value };
-        line.push(' ');
-        line.push_str(&printable(&name));
-        line.push(':');
-        line.push_str(&printable(value));
-    }
-    let body = frame.body();
-    if !body.is_empty() {
-        line.push_str(&format!(" [{} bytes]", body.len()));
-        if bodies > 0 {
-            let part = String::from_utf8_lossy(&body[..body.len().min(bodies)]);
-            line.push(' ');
-            line.push_str(&printable(&part));
-        }
-    }
-    line
-}
-
-/// Nothing that a peer sends may command the terminal.
-fn printable(text: &str) -> String {
-    text.chars()
-        .flat_map(|c| match c.is_control() {
-            true => c.escape_default().collect::<Vec<_>>(),
-            false => vec![c],
-        })
-        .collect()
-}
-
 fn note(number: u64, side: &str, text: &str) {
-    let now = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
-    let clock = now.get(11..23).unwrap_or_default();
     let mut out = stdout().lock();
     // Who reads this may have gone; the clients go on.
-    let _ = writeln!(out, "{clock} {number} {side} {text}");
+    let _ = out.write_all(stamped(number, side, text).as_bytes());
     let _ = out.flush();
 }

@@ -1,6 +1,9 @@
 //! The built program, and a broker of it.
 #![allow(dead_code, reason = "each test uses some of it")]
 
+pub(crate) mod account;
+pub(crate) mod conversation;
+
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     process::{Child, Command, Output, Stdio},

@@ -23,7 +23,7 @@ use crate::{
     runtime::{self, Instant},
     shared::{Handle, Settings, Shared},
     state::Core,
-    transport::Transport,
+    transport::{Inspected, Traffic, Transport},
 };
 
 /// A connection on which `CONNECTED` has come.
@@ -147,6 +147,9 @@ impl Connector {
         let Some(server) = self.servers.get(at) else {
             return Err(ConnectError::AllServers(Vec::new()));
         };
+        if let Some(inspector) = &self.options.inspector {
+            inspector.see(Traffic::Connecting(&server.url));
+        }
         let attempt = async {
             let transport = self.open(server).await?;
             self.handshake(transport, server).await
@@ -202,6 +205,13 @@ impl Connector {
             config.passcode = Some(credentials.passcode);
         }
         check_passcode(config.passcode.as_deref())?;
+        let transport = match &self.options.inspector {
+            Some(inspector) => Box::new(Inspected {
+                inner: transport,
+                inspector: inspector.clone(),
+            }),
+            None => transport,
+        };
         let host = server.place.host();
         config.host.get_or_insert_with(|| host.to_owned());
         handshake::handshake(transport, config, &self.options.limits, &server.url).await

@@ -18,6 +18,7 @@ pub use reconnect::{InFlight, Reconnect};
 pub use tls::TlsOptions;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use url::Place;
+pub use url::ServerUrl;
 pub(crate) use url::{Server, without_userinfo};
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
     error::BoxError,
     runtime::{self, MaybeSend},
     shared::Settings,
+    transport::{Inspector, Traffic},
 };
 
 /// Connects with the defaults: see [`ConnectOptions`].
@@ -62,6 +64,7 @@ pub struct ConnectOptions {
     pub(crate) proxy: ProxyChoice,
     pub(crate) connect_timeout: Duration,
     pub(crate) invalid: Option<(&'static str, String)>,
+    pub(crate) inspector: Option<Inspector>,
     settings: Settings,
 }
 
@@ -122,6 +125,7 @@ impl ConnectOptions {
             proxy: ProxyChoice::None,
             connect_timeout: Duration::from_secs(10),
             invalid: None,
+            inspector: None,
             settings: Settings {
                 receipt_timeout: Duration::from_secs(30),
                 request_timeout: Duration::from_secs(30),
@@ -293,6 +297,14 @@ impl ConnectOptions {
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits.clone();
         self.settings.limits = limits;
+        self
+    }
+
+    /// Shows what moves over the connections, for whoever looks for what is wrong: what was sent
+    /// holds passcodes and tokens. The function is called between two reads or writes, and holds
+    /// them up as long as it takes.
+    pub fn inspect(mut self, see: impl Fn(Traffic<'_>) + Send + Sync + 'static) -> Self {
+        self.inspector = Some(Inspector::new(see));
         self
     }
 

@@ -15,22 +15,66 @@ pub(crate) fn without_userinfo(url: &str) -> String {
     }
 }
 
+/// A URL that [`ConnectOptions`](crate::ConnectOptions) can use, taken apart.
+///
+/// ```
+/// let url: stompbox::ServerUrl = "ws://[::1]:8080/stomp".parse()?;
+/// assert_eq!((url.host(), url.port()), (Some("::1"), Some(8080)));
+/// assert!(url.is_websocket() && !url.is_tls());
+/// # Ok::<_, stompbox::ConnectError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ServerUrl(Server);
+
+impl ServerUrl {
+    /// The host's name or address, without the brackets of an IPv6 address; `None`: it is a socket
+    /// in the file system.
+    pub fn host(&self) -> Option<&str> {
+        match &self.0.place {
+            Place::Tcp(host, _) => Some(host),
+            Place::Unix(_) => None,
+        }
+    }
+
+    /// The port, which is the scheme's if the URL has none; `None`: it is a socket in the file
+    /// system.
+    pub fn port(&self) -> Option<u16> {
+        match self.0.place {
+            Place::Tcp(_, port) => Some(port),
+            Place::Unix(_) => None,
+        }
+    }
+
+    /// Whether TLS is spoken.
+    pub fn is_tls(&self) -> bool {
+        self.0.tls
+    }
+
+    /// Whether STOMP goes over a WebSocket.
+    pub fn is_websocket(&self) -> bool {
+        self.0.websocket.is_some()
+    }
+}
+
+impl std::str::FromStr for ServerUrl {
+    type Err = ConnectError;
+
+    /// # Errors
+    ///
+    /// [`ConnectError::Url`], which says what is wrong.
+    fn from_str(url: &str) -> Result<Self, ConnectError> {
+        Server::parse(url).map(Self)
+    }
+}
+
 /// A server, as a URL names it.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
     /// For messages; it holds no passcode.
     pub(crate) url: String,
     pub(crate) place: Place,
-    #[cfg_attr(
-        target_arch = "wasm32",
-        expect(dead_code, reason = "the browser sees to it")
-    )]
     pub(crate) tls: bool,
     /// The request's URL, if it is a WebSocket.
-    #[cfg_attr(
-        not(any(feature = "ws", target_arch = "wasm32")),
-        expect(dead_code, reason = "for WebSockets")
-    )]
     pub(crate) websocket: Option<Uri>,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! All are polled, and keep what they have begun in themselves: whoever stops polling loses nothing.
 
+mod inspect;
 #[cfg(not(target_arch = "wasm32"))]
 mod stream;
 #[cfg(target_arch = "wasm32")]
@@ -16,6 +17,8 @@ use std::{
 
 use bytes::BytesMut;
 
+pub use inspect::Traffic;
+pub(crate) use inspect::{Inspected, Inspector};
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use stream::{Io, Stream};
 #[cfg(target_arch = "wasm32")]

@@ -1,19 +1,19 @@
 //! The bodies of a benchmark: who sent it, its number, and when.
 
 /// The shortest body.
-pub(super) const LEAST: usize = 32;
+pub(in crate::commands) const LEAST: usize = 32;
 
 /// What a body says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    pub(super) producer: u32,
-    pub(super) number: u64,
+pub(in crate::commands) struct Mark {
+    pub(in crate::commands) producer: u32,
+    pub(in crate::commands) number: u64,
     /// Nanoseconds since the run's epoch at which it was to be sent.
-    pub(super) at: u64,
+    pub(in crate::commands) at: u64,
 }
 
 /// A body that says that: digits, so that it is text for every broker.
-pub(super) fn write(mark: Mark, size: usize) -> Vec<u8> {
+pub(in crate::commands) fn write(mark: Mark, size: usize) -> Vec<u8> {
     let Mark {
         producer,
         number,
@@ -35,7 +35,7 @@ fn digits(out: &mut Vec<u8>, number: u64, count: u32) {
 }
 
 /// What a body says; `None`: it is somebody else's.
-pub(super) fn read(body: &[u8]) -> Option<Mark> {
+pub(in crate::commands) fn read(body: &[u8]) -> Option<Mark> {
     let text = std::str::from_utf8(body.get(..LEAST)?).ok()?;
     Some(Mark {
         producer: u32::from_str_radix(text.get(..4)?, 16).ok()?,

@@ -4,24 +4,24 @@ use super::body::Mark;
 
 /// What went wrong, in messages.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Checks {
-    pub(super) lost: u64,
-    pub(super) duplicate: u64,
-    pub(super) disorder: u64,
+pub(in crate::commands) struct Checks {
+    pub(in crate::commands) lost: u64,
+    pub(in crate::commands) duplicate: u64,
+    pub(in crate::commands) disorder: u64,
     /// Came from another run.
-    pub(super) foreign: u64,
+    pub(in crate::commands) foreign: u64,
 }
 
 /// The numbers of one producer's messages that came.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Seen {
+pub(in crate::commands) struct Seen {
     bits: Vec<u64>,
     count: u64,
 }
 
 impl Seen {
     /// False: it was there already.
-    fn add(&mut self, number: u64) -> bool {
+    pub(in crate::commands) fn add(&mut self, number: u64) -> bool {
         let Ok(word) = usize::try_from(number / 64) else {
             return true;
         };
@@ -33,6 +33,13 @@ impl Seen {
         self.bits[word] |= bit;
         self.count += u64::from(is_new);
         is_new
+    }
+
+    /// Whether it came.
+    pub(in crate::commands) fn has(&self, number: u64) -> bool {
+        let word = usize::try_from(number / 64).ok();
+        let word = word.and_then(|word| self.bits.get(word));
+        word.is_some_and(|bits| bits & (1 << (number % 64)) != 0)
     }
 }
 

@@ -12,7 +12,7 @@ use stompbox::{AckMode, Client, PendingReceipt, Subscription};
 use tokio::{sync::Semaphore, task::JoinSet};
 
 use super::{
-    PATIENCE, Run,
+    PATIENCE, Run, Warm,
     body::{self, Mark},
     check::{self, Checks, Watch},
     histogram,
@@ -28,6 +28,8 @@ use crate::{
 pub(super) struct Outcome {
     /// How long the measured part took.
     pub(super) elapsed: Duration,
+    /// When it began, since the run's epoch.
+    begun: Duration,
     pub(super) sent: u64,
     pub(super) received: u64,
     /// From when a message was to be sent until it came, or until it was there and back.
@@ -41,6 +43,7 @@ impl Outcome {
     fn new() -> Self {
         Self {
             elapsed: Duration::ZERO,
+            begun: Duration::ZERO,
             sent: 0,
             received: 0,
             latency: histogram(),
@@ -50,13 +53,26 @@ impl Outcome {
     }
 }
 
+impl Outcome {
+    /// Without what came before the end of the ramp.
+    pub(super) fn without(mut self, warm: &Warm) -> Self {
+        self.sent = self.sent.saturating_sub(warm.sent);
+        self.received = self.received.saturating_sub(warm.received);
+        self.elapsed = self
+            .elapsed
+            .saturating_sub(warm.at.saturating_sub(self.begun));
+        self
+    }
+}
+
 fn nanoseconds(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 async fn client(run: &Run) -> Result<Client, Failure> {
     let args = &run.args.connect;
-    Ok(Target::of(args)?.options(args)?.connect().await?)
+    let target = Target::of(args)?;
+    target.connect(target.options(args)?).await
 }
 
 /// Sends, receives, or both.
@@ -79,6 +95,9 @@ pub(super) async fn transfer(run: &Arc<Run>) -> Result<Outcome, Failure> {
     let ack = ack_mode(&args.ack)?;
     let mut receiving = JoinSet::new();
     for number in 0..consumers {
+        if producers == 0 {
+            run.turn(number, consumers).await;
+        }
         let client = client(run).await?;
         let subscription = client.subscribe(&args.destination).ack(ack).buffer(10_000);
         // Its messages count from when it is known to be there.
@@ -100,6 +119,7 @@ pub(super) async fn transfer(run: &Arc<Run>) -> Result<Outcome, Failure> {
     let begun = Instant::now();
     let mut sending = JoinSet::new();
     for (producer, window) in windows.iter().enumerate() {
+        run.turn(producer, producers).await;
         let client = client(run).await?;
         let window = Arc::clone(window);
         let counts = consumers > 0;
@@ -113,6 +133,7 @@ pub(super) async fn transfer(run: &Arc<Run>) -> Result<Outcome, Failure> {
         ));
     }
     let mut outcome = Outcome::new();
+    outcome.begun = begun.duration_since(run.epoch);
     let mut sent = vec![0; producers];
     while let Some(done) = sending.join_next().await {
         let (producer, count, receipts) = done??;
@@ -212,7 +233,7 @@ async fn send(
                 && let Some((due, receipt)) = pending.pop_front()
             {
                 receipt.wait().await?;
-                receipts.saturating_record(nanoseconds(due.elapsed()));
+                record(&run, &mut receipts, due);
             }
         } else {
             send.await?;
@@ -222,11 +243,18 @@ async fn send(
     }
     for (due, receipt) in pending {
         receipt.wait().await?;
-        receipts.saturating_record(nanoseconds(due.elapsed()));
+        record(&run, &mut receipts, due);
     }
     // Its receipt says that the server has all of it.
     leave(&client).await?;
     Ok((producer, number, receipts))
+}
+
+/// Takes note of a receipt that has come.
+fn record(run: &Run, receipts: &mut Histogram<u64>, due: Instant) {
+    if run.counts(nanoseconds(due.saturating_duration_since(run.epoch))) {
+        receipts.saturating_record(nanoseconds(due.elapsed()));
+    }
 }
 
 async fn receive(
@@ -252,11 +280,16 @@ async fn receive(
             Ok(Some(message)) => message?,
         };
         run.received.fetch_add(1, Ordering::Relaxed);
-        if let Some(mark) = body::read(message.body()) {
+        // One that was never sent must not make room for all before it.
+        let sent = run.sent.load(Ordering::Relaxed) + producers as u64;
+        let mark = body::read(message.body());
+        if let Some(mark) = mark.filter(|mark| producers == 0 || mark.number <= sent) {
             if producers > 0 {
                 watch.see(mark);
                 let now = nanoseconds(run.epoch.elapsed());
-                latency.saturating_record(now.saturating_sub(mark.at));
+                if run.counts(mark.at) {
+                    latency.saturating_record(now.saturating_sub(mark.at));
+                }
                 if let Some(window) = windows.get(mark.producer as usize) {
                     window.add_permits(1);
                 }
@@ -277,9 +310,11 @@ async fn receive(
 pub(super) async fn connect(run: &Arc<Run>) -> Result<Outcome, Failure> {
     let begun = Instant::now();
     let mut tasks = JoinSet::new();
-    for _ in 0..run.args.consumers.max(1) {
+    let clients = run.args.consumers.max(1);
+    for number in 0..clients {
         let run = Arc::clone(run);
         tasks.spawn(async move {
+            run.turn(number, clients).await;
             let mut times = histogram();
             while !run.is_over() {
                 let number = run.sent.fetch_add(1, Ordering::Relaxed);
@@ -287,8 +322,11 @@ pub(super) async fn connect(run: &Arc<Run>) -> Result<Outcome, Failure> {
                     break;
                 }
                 let begun = Instant::now();
+                let at = nanoseconds(run.epoch.elapsed());
                 let client = client(&run).await?;
-                times.saturating_record(nanoseconds(begun.elapsed()));
+                if run.counts(at) {
+                    times.saturating_record(nanoseconds(begun.elapsed()));
+                }
                 leave(&client).await?;
                 run.received.fetch_add(1, Ordering::Relaxed);
             }
@@ -296,6 +334,7 @@ pub(super) async fn connect(run: &Arc<Run>) -> Result<Outcome, Failure> {
         });
     }
     let mut outcome = Outcome::new();
+    outcome.begun = begun.duration_since(run.epoch);
     while let Some(done) = tasks.join_next().await {
         outcome.latency.add(done??)?;
     }

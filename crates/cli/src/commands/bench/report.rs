@@ -35,7 +35,8 @@ pub(super) fn print(args: &Bench, outcome: &Outcome) -> Result<(), Failure> {
             "kind": format!("{:?}", args.kind).to_lowercase(),
             "destination": args.destination,
             "producers": args.producers, "consumers": args.consumers, "size": args.size,
-            "rate": args.rate, "persistent": args.persistent, "ack": args.ack,
+            "rate": args.rate, "ramp_seconds": args.ramp.map(|ramp| ramp.as_secs_f64()),
+            "persistent": args.persistent, "ack": args.ack,
             "seconds": round(seconds), "sent": outcome.sent, "received": outcome.received,
             "per_second": round(rate), "mib_per_second": round(mebibytes),
             "latency_ms": percentiles(&outcome.latency),
@@ -60,19 +61,9 @@ pub(super) fn print(args: &Bench, outcome: &Outcome) -> Result<(), Failure> {
         ("latency", &outcome.latency),
         ("receipt", &outcome.receipts),
     ] {
-        if times.is_empty() {
-            continue;
+        if let Some(line) = line_of(times) {
+            writeln!(out, "{name} ms: {line}")?;
         }
-        let at = |quantile| milliseconds(times.value_at_quantile(quantile));
-        writeln!(
-            out,
-            "{name} ms: p50 {:.3}  p90 {:.3}  p99 {:.3}  p99.9 {:.3}  max {:.3}",
-            at(0.5),
-            at(0.9),
-            at(0.99),
-            at(0.999),
-            milliseconds(times.max())
-        )?;
     }
     if matches!(args.kind, BenchKind::Pubsub | BenchKind::Rtt) {
         writeln!(
@@ -87,7 +78,22 @@ pub(super) fn print(args: &Bench, outcome: &Outcome) -> Result<(), Failure> {
     Ok(())
 }
 
-fn percentiles(times: &Histogram<u64>) -> Value {
+/// Times in milliseconds, in a line; `None`: there are none.
+pub(in crate::commands) fn line_of(times: &Histogram<u64>) -> Option<String> {
+    let at = |quantile| milliseconds(times.value_at_quantile(quantile));
+    (!times.is_empty()).then(|| {
+        format!(
+            "p50 {:.3}  p90 {:.3}  p99 {:.3}  p99.9 {:.3}  max {:.3}",
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(0.999),
+            milliseconds(times.max())
+        )
+    })
+}
+
+pub(in crate::commands) fn percentiles(times: &Histogram<u64>) -> Value {
     if times.is_empty() {
         return Value::Null;
     }
@@ -98,11 +104,11 @@ fn percentiles(times: &Histogram<u64>) -> Value {
     })
 }
 
-fn milliseconds(nanoseconds: u64) -> f64 {
+pub(in crate::commands) fn milliseconds(nanoseconds: u64) -> f64 {
     round(nanoseconds as f64 / 1e6)
 }
 
-fn round(number: f64) -> f64 {
+pub(in crate::commands) fn round(number: f64) -> f64 {
     (number * 1e3).round() / 1e3
 }
 
