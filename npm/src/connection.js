@@ -19,6 +19,12 @@ export function later(limit, callback) {
   return timer;
 }
 
+/** A 1.0 server may not say which subscription a message is of; if there is one only, there is no doubt. */
+export function only(subscriptions) {
+  const ids = Object.keys(subscriptions);
+  return ids.length === 1 ? ids[0] : undefined;
+}
+
 /** Only these two commands hold a passcode. */
 const hidden = (text) =>
   /^(CONNECT|STOMP)\n/.test(text) ? text.replace(/(\npasscode:)[^\n]*/g, "$1********") : text;

@@ -636,12 +636,49 @@ describe("frames", () => {
     parser.parseChunk("\0\n\n");
     assert.equal(pings, 5);
     const frame = FrameImpl.fromRawFrame(frames[0], true);
-    assert.deepEqual(frames[0].headers, [["foo", "a:b"]]);
+    assert.deepEqual(frames[0].headers, [["foo", " a:b"], ["foo", "2"]]);
     assert.equal(frame.command, "RECEIVE");
     assert.deepEqual(frame.headers, { foo: "a:b" });
     assert.equal(frame.body, "hi");
     assert.deepEqual([...frames[1].binaryBody], [0, 1, 2, 3]);
     assert.deepEqual(frames[1].headers, [["content-length", "4"]]);
+  });
+
+  it("gives all lines of a head, in order, from text and bytes beyond ASCII", () => {
+    const head = "ä:é\r\n__proto__:1\n\\c:\\n \nä:2\nx:\n";
+    const pairs = [["ä", "é"], ["__proto__", "1"], ["\\c", "\\n "], ["ä", "2"], ["x", ""]];
+    const frames = [];
+    const parser = new Parser((frame) => frames.push(frame), () => {});
+    const text = `\0\nMESSAGE\n${head}\nü\0`;
+    parser.parseChunk(`${text}${text}`);
+    const bytes = new TextEncoder().encode(`${text}SEND\n\n\0`);
+    parser.parseChunk(bytes.slice(0, 20).buffer);
+    parser.parseChunk(bytes.slice(20).buffer);
+    assert.deepEqual(frames.map(({ headers }) => headers), [pairs, pairs, pairs, []]);
+    assert.deepEqual(frames.map(({ command }) => command), ["MESSAGE", "MESSAGE", "MESSAGE", "SEND"]);
+    assert.equal(new TextDecoder().decode(frames[2].binaryBody), "ü");
+  });
+
+  it("go on after a callback that throws, and after what is no frame", () => {
+    const reported = [];
+    globalThis.reportError = (error) => reported.push(error.message);
+    const commands = [];
+    const parser = new Parser(({ command }) => {
+      commands.push(command);
+      throw new Error(command);
+    }, () => {});
+    parser.parseChunk("A\n\n\0B\n\n\0");
+    assert.throws(() => parser.parseChunk("no frame\n"), /a command that is none/);
+    parser.parseChunk("C\n\n\0");
+    delete globalThis.reportError;
+    assert.deepEqual(commands, ["A", "B", "C"]);
+    assert.deepEqual(reported, commands);
+  });
+
+  it("holds no place in the core between frames", () => {
+    const parsers = Array.from({ length: 3000 }, () => new Parser(() => {}, () => {}));
+    for (const parser of parsers) parser.parseChunk("A\n\n\0");
+    assert.ok(parsers.every(({ reader }) => reader === undefined));
   });
 
   it("keeps escapes for fromRawFrame to read", () => {
