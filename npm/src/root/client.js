@@ -10,7 +10,7 @@ import { ActivationState, Versions } from "../today/types.js";
 
 const OPEN = 1;
 
-export class StompClient extends CompatClient {
+export class RootClient extends CompatClient {
   /** `open`: makes the socket; it is called at once, and again for a later attempt. */
   constructor(open, Stomp) {
     super(() => this._socket());

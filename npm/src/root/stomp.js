@@ -1,9 +1,9 @@
 import { stompOf } from "../classic/object.js";
 import { CompatClient, Stomp as Compat } from "../today/compat.js";
-import { StompClient } from "./client.js";
+import { RootClient } from "./client.js";
 
 /** A client of both faces. */
-export const makeClient = (open, Stomp) => new StompClient(open, Stomp);
+export const makeClient = (open, Stomp) => new RootClient(open, Stomp);
 
 /**
  * The Stomp object of stomp.js, which serves those too who know it from @stomp/stompjs: what gives
