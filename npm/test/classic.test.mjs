@@ -188,6 +188,227 @@ function suite(Stomp, isRoot) {
     });
   });
 
+  describe("what programs of stomp.js lean on", () => {
+    it("is a socket from the beginning on, with the program's own handlers", () => {
+      const ws = new FakeSocket();
+      const failures = [];
+      const client = Stomp.over(ws);
+      assert.equal(client.ws, ws);
+      assert.equal(ws.binaryType, "arraybuffer");
+      client.ws.onerror = (event) => failures.push(event);
+      client.debug = null;
+      client.connect({}, () => {});
+      ws.onerror("refused");
+      assert.deepEqual(failures, ["refused"]);
+      let made;
+      Stomp.WebSocketClass = class extends FakeSocket {
+        constructor(...args) {
+          super();
+          made = args;
+        }
+      };
+      assert.ok(Stomp.client("ws://b/").ws instanceof Stomp.WebSocketClass);
+      assert.deepEqual(made, ["ws://b/", ["v10.stomp", "v11.stomp"]]);
+      Stomp.client("ws://b/", "own");
+      assert.deepEqual(made, ["ws://b/", "own"]);
+      delete Stomp.WebSocketClass;
+    });
+
+    it("are arguments of connect that are not there", () => {
+      const { client } = connected();
+      const none = [{ login: undefined, passcode: undefined }, undefined, undefined];
+      assert.deepEqual(client._parseConnect(), none);
+      assert.deepEqual(client._parseConnect("l"), [{ ...none[0], login: "l" }, undefined, undefined]);
+    });
+
+    it("are the defaults", () => {
+      const client = Stomp.over(new FakeSocket());
+      const { outgoing, incoming } = client.heartbeat;
+      assert.deepEqual([outgoing, incoming, client.maxWebSocketFrameSize], [10000, 10000, 16384]);
+      assert.deepEqual([client.counter, client.connected, client.subscriptions], [0, false, {}]);
+      const { V1_0, V1_1, V1_2 } = Stomp.VERSIONS;
+      assert.deepEqual([V1_0, V1_1, V1_2], ["1.0", "1.1", "1.2"]);
+      assert.equal(Stomp.VERSIONS.supportedVersions(), "1.1,1.0");
+    });
+
+    it("are versions and heart-beats that are looked up at connect", () => {
+      const { supportedVersions } = Stomp.VERSIONS;
+      Stomp.VERSIONS.supportedVersions = () => "1.2";
+      const ws = new FakeSocket();
+      const client = Stomp.over(ws);
+      client.debug = null;
+      client.heartbeat.outgoing = 0;
+      client.heartbeat.incoming = 5000;
+      client.connect({ "accept-version": "0.9", "heart-beat": "1,1" }, () => {});
+      ws.open();
+      Stomp.VERSIONS.supportedVersions = supportedVersions;
+      assert.equal(ws.sent[0], "CONNECT\naccept-version:1.2\nheart-beat:0,5000\n\n\0");
+    });
+
+    it("is that connected is true in the connect callback, which gets the frame", () => {
+      const ws = new FakeSocket();
+      const client = Stomp.over(ws);
+      client.debug = null;
+      let seen;
+      client.connect({}, (frame) => (seen = [client.connected, frame.command, frame.headers.server, frame.body]));
+      ws.open();
+      // A server may say nothing of heart-beats.
+      ws.get("CONNECTED\nversion:1.1\nserver:x\n\n\0");
+      assert.deepEqual(seen, [true, "CONNECTED", "x", ""]);
+    });
+
+    it("are ids of one counter, and those that it is given", () => {
+      const { ws, client } = connected();
+      const headers = { ack: "client" };
+      const first = client.subscribe("/a", () => {}, headers);
+      const transaction = client.begin();
+      const second = client.subscribe("/b", () => {}, headers);
+      const third = client.subscribe("/c", () => {}, { id: "own" });
+      assert.deepEqual([first.id, transaction.id, second.id, third.id], ["sub-0", "tx-1", "sub-2", "own"]);
+      assert.deepEqual([client.counter, headers], [3, { ack: "client" }]);
+      assert.deepEqual(Object.keys(client.subscriptions), ["sub-0", "sub-2", "own"]);
+      first.unsubscribe();
+      assert.deepEqual(Object.keys(client.subscriptions), ["sub-2", "own"]);
+      assert.equal(ws.sent.at(-1), "UNSUBSCRIBE\nid:sub-0\n\n\0");
+      transaction.commit();
+      client.begin("tx").abort();
+      client.begin("again");
+      client.abort("again");
+      assert.deepEqual(ws.sent.slice(-5), [
+        "COMMIT\ntransaction:tx-1\n\n\0",
+        "BEGIN\ntransaction:tx\n\n\0",
+        "ABORT\ntransaction:tx\n\n\0",
+        "BEGIN\ntransaction:again\n\n\0",
+        "ABORT\ntransaction:again\n\n\0",
+      ]);
+    });
+
+    it("are ack and nack with headers of one's own", () => {
+      const { ws, client } = connected();
+      let message;
+      client.subscribe("/a", (m) => (message = m), { ack: "client" });
+      client.begin("t");
+      ws.get("MESSAGE\nsubscription:sub-0\nmessage-id:7\n\nx\0");
+      ws.sent.length = 0;
+      message.ack({ transaction: "t", receipt: "r" });
+      message.nack();
+      client.ack("8", "sub-0", { receipt: "r" });
+      client.nack("9", "sub-0");
+      assert.deepEqual(ws.sent, [
+        "ACK\nmessage-id:7\nsubscription:sub-0\ntransaction:t\nreceipt:r\n\n\0",
+        "NACK\nmessage-id:7\nsubscription:sub-0\n\n\0",
+        "ACK\nmessage-id:8\nsubscription:sub-0\nreceipt:r\n\n\0",
+        "NACK\nmessage-id:9\nsubscription:sub-0\n\n\0",
+      ]);
+    });
+
+    it("is what ack means on 1.2", () => {
+      const { supportedVersions } = Stomp.VERSIONS;
+      Stomp.VERSIONS.supportedVersions = () => "1.2,1.1";
+      const { ws, client } = connected("1.2");
+      Stomp.VERSIONS.supportedVersions = supportedVersions;
+      let message;
+      client.subscribe("/a", (m) => (message = m), { ack: "client" });
+      ws.get("MESSAGE\nsubscription:sub-0\nmessage-id:7\nack:a7\n\nx\0");
+      message.ack();
+      assert.equal(ws.sent.at(-1), "ACK\nid:a7\n\n\0");
+    });
+
+    it("is a message whose body can be replaced", () => {
+      const { ws, client } = connected();
+      let seen;
+      client.subscribe("/a", (m) => {
+        m.body = JSON.parse(m.body);
+        seen = m;
+      });
+      ws.get('MESSAGE\nsubscription:sub-0\nmessage-id:7\nn:1\n\n{"a":1}\0');
+      assert.deepEqual(seen.body, { a: 1 });
+      assert.equal(seen.headers.n, "1");
+      assert.ok(Object.keys(seen).includes("body"));
+      ws.get(new TextEncoder().encode('MESSAGE\nsubscription:sub-0\nmessage-id:7\n\n{"a":2}\0').buffer);
+      assert.deepEqual(seen.body, { a: 2 });
+    });
+
+    it("are receipts for onreceipt", () => {
+      const { ws, client } = connected();
+      const seen = [];
+      client.onreceipt = (frame) => seen.push(frame.headers["receipt-id"]);
+      client.send("/a", { receipt: "r" }, "x");
+      ws.get("RECEIPT\nreceipt-id:r\n\n\0");
+      ws.get("RECEIPT\nreceipt-id:other\n\n\0");
+      assert.deepEqual(seen, ["r", "other"]);
+    });
+
+    it("is an ERROR for the error callback, and then the text", () => {
+      const { ws, errors } = connected();
+      ws.get("ERROR\nmessage:no\n\nbecause\0");
+      ws.close();
+      assert.deepEqual([errors.length, errors[0].command, errors[0].headers.message], [2, "ERROR", "no"]);
+      assert.equal(errors[0].body, "because");
+      assert.equal(errors[1], "Whoops! Lost connection to ws://fake/");
+    });
+
+    it("are the debug lines", () => {
+      const ws = new FakeSocket();
+      const client = Stomp.over(ws);
+      const lines = [];
+      client.debug = (line) => lines.push(line);
+      client.heartbeat = { outgoing: 40000, incoming: 30000 };
+      client.connect({}, () => {}, () => {});
+      ws.open();
+      const answer = "CONNECTED\nversion:1.1\nserver:x\nheart-beat:1,1\n\n\0";
+      ws.get(answer);
+      client.send("/a", {}, "b");
+      ws.get("\n");
+      ws.get("MESSAGE\nsubscription:none\nmessage-id:1\n\nx\0");
+      ws.get("STRANGE\n\n\0");
+      client.maxWebSocketFrameSize = 20;
+      client.send("/a", {}, "01234567890");
+      const bytes = new TextEncoder().encode("MESSAGE\nsubscription:none\nmessage-id:1\n\nx\0");
+      ws.get(bytes.buffer);
+      ws.close();
+      const ours = lines.filter((line) => !/^(Received data|Connection closed)/.test(line));
+      assert.deepEqual(ours.map((line) => line.split("\0")[0]), [
+        "Opening Web Socket...",
+        "Web Socket Opened...",
+        ">>> CONNECT\naccept-version:1.0,1.1\nheart-beat:40000,30000\n\n",
+        "<<< CONNECTED\nversion:1.1\nserver:x\nheart-beat:1,1\n\n",
+        "connected to server x",
+        "send PING every 40000ms",
+        "check PONG every 30000ms",
+        ">>> SEND\ndestination:/a\ncontent-length:1\n\nb",
+        "<<< PONG",
+        "<<< MESSAGE\nsubscription:none\nmessage-id:1\n\nx",
+        "Unhandled received MESSAGE: MESSAGE\nsubscription:none\nmessage-id:1\ncontent-length:1\n\nx",
+        "<<< STRANGE\n\n",
+        "Unhandled frame: STRANGE\n\n",
+        ">>> SEND\ndestination:/a\ncontent-length:11\n\n01234567890",
+        "remaining = 31",
+        "remaining = 11",
+        ...(isRoot ? [] : [`--- got data length: ${bytes.length}`]),
+        "<<< MESSAGE\nsubscription:none\nmessage-id:1\n\nx",
+        "Unhandled received MESSAGE: MESSAGE\nsubscription:none\nmessage-id:1\ncontent-length:1\n\nx",
+        "Whoops! Lost connection to ws://fake/",
+      ]);
+    });
+
+    it("is a disconnect before any connect, which closes the socket", async () => {
+      const ws = new FakeSocket();
+      const client = Stomp.over(ws);
+      client.debug = null;
+      await new Promise((resolve) => client.disconnect(resolve));
+      assert.equal(ws.readyState, 3);
+    });
+
+    it("are frames that print themselves", () => {
+      const { Frame } = Stomp;
+      const frame = new Frame("SEND", { "content-length": 99, a: 1, b: "x" }, "é");
+      assert.equal(String(frame), "SEND\na:1\nb:x\ncontent-length:2\n\né");
+      assert.equal(String(new Frame("SEND", { "content-length": false }, "é")), "SEND\n\né");
+      assert.equal(String(new Frame("SEND")), "SEND\n\n");
+    });
+  });
+
   describe("messages", () => {
     const message = (id, subscription, body = "") =>
       `MESSAGE\nsubscription:${subscription}\nmessage-id:${id}\n\n${body}\0`;

@@ -17,6 +17,7 @@ import {
   TickerStrategy,
   Versions,
 } from "../dist/esm/client.mjs";
+import { Stomp as Root } from "../dist/esm/browser.mjs";
 import { FakeSocket, settle } from "./fake.mjs";
 
 /** A client on sockets that the test plays; what it says is in `lines`. */
@@ -607,6 +608,101 @@ describe("the compatible client", () => {
     Stomp.over(new FakeSocket());
     assert.equal(warn.mock.callCount(), 1);
     warn.mock.restore();
+  });
+});
+
+describe("the root module's client", () => {
+  const onSocket = async () => {
+    const sockets = [];
+    Root.WebSocketClass = class extends FakeSocket {
+      constructor() {
+        super();
+        sockets.push(this);
+      }
+    };
+    const client = Root.client("ws://fake/");
+    delete Root.WebSocketClass;
+    client.debug = () => {};
+    return { client, sockets };
+  };
+
+  it("has the calls of @stomp/stompjs, on the socket that is open already", async () => {
+    const { client, sockets } = await onSocket();
+    assert.ok(client instanceof CompatClient && client instanceof Client);
+    const seen = [];
+    client.configure({
+      heartbeatOutgoing: 0,
+      onConnect: ({ command }) => seen.push(command),
+      onChangeState: (state) => seen.push(ActivationState[state]),
+      onWebSocketClose: ({ code }) => seen.push(code),
+    });
+    client.activate();
+    const [socket] = sockets;
+    assert.deepEqual([sockets.length, client.webSocket], [1, socket]);
+    socket.open();
+    assert.match(socket.texts[0], /^CONNECT\naccept-version:1\.0,1\.1\nheart-beat:0,10000\n/);
+    socket.get("CONNECTED\nversion:1.1\n\n\0");
+    client.publish({ destination: "/a", binaryBody: Uint8Array.of(1) });
+    client.watchForReceipt("r", () => seen.push("receipt"));
+    socket.get("RECEIPT\nreceipt-id:r\n\n\0");
+    const done = client.deactivate();
+    assert.equal(client.connected, false);
+    socket.get("RECEIPT\nreceipt-id:close-0\n\n\0");
+    await done;
+    assert.deepEqual(seen, ["ACTIVE", "CONNECTED", "receipt", "DEACTIVATING", "INACTIVE", 1000]);
+  });
+
+  it("connects again by itself if there is a delay", async () => {
+    const { client, sockets } = await onSocket();
+    Root.WebSocketClass = class extends FakeSocket {
+      constructor() {
+        super();
+        sockets.push(this);
+      }
+    };
+    client.reconnect_delay = 1;
+    let count = 0;
+    client.connect("guest", "guest", () => count++);
+    for (const at of [0, 1]) {
+      while (!sockets[at]) await new Promise((resolve) => setTimeout(resolve, 1));
+      sockets[at].open();
+      sockets[at].get("CONNECTED\nversion:1.1\n\n\0");
+      assert.equal(client.ws, sockets[at]);
+      sockets[at].end();
+    }
+    await client.deactivate();
+    delete Root.WebSocketClass;
+    assert.equal(count, 2);
+  });
+
+  it("waits for beforeConnect, if there is one", async () => {
+    const { client, sockets } = await onSocket();
+    client.beforeConnect = async (self) => {
+      await settle();
+      self.connectHeaders = { login: "fresh" };
+    };
+    client.activate();
+    sockets[0].readyState = 1;
+    await settle();
+    await settle();
+    assert.match(sockets[0].texts[0], /\nlogin:fresh\n/);
+    client.deactivate({ force: true });
+  });
+
+  it("says that a socket is spent, and of one that can't be made", async () => {
+    const warn = mock.method(console, "warn", () => {});
+    const client = Root.over(new FakeSocket());
+    warn.mock.restore();
+    const lines = [];
+    const errors = [];
+    client.debug = (line) => lines.push(line);
+    client.connect({}, () => {}, (error) => errors.push(error));
+    client.ws.end();
+    client.connect({}, () => {}, (error) => errors.push(error));
+    await settle();
+    assert.deepEqual(errors, ["Whoops! Lost connection to ws://fake/"]);
+    assert.match(lines.at(-1), /the socket is spent: give Stomp.over a function/);
+    assert.equal(client.active, false);
   });
 });
 
