@@ -144,6 +144,10 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
     const own = await size('import { connect } from "stompbox"; console.log(connect)');
     const faces = await size('import { Stomp, connect } from "stompbox"; console.log(Stomp, connect)');
     assert.ok(all < faces && own < faces, `${all} ${own} ${faces}: a face is there if it is used`);
+    const [named, path] = await Promise.all(
+      ["stompbox", "stompbox/client"].map((name) => size(`import { Client } from "${name}"; console.log(Client)`)),
+    );
+    assert.ok(named < path + 100, `${named} ${path}: the root's Client brings nothing else`);
     const both = await size(
       'import { Stomp } from "stompbox"; import { Session } from "stompbox/core"; console.log(Stomp, Session)',
     );
