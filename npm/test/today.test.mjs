@@ -675,6 +675,17 @@ describe("the root module's client", () => {
     assert.equal(count, 2);
   });
 
+  it("takes the sockets of a factory that it is given, and leaves none behind", async () => {
+    const { client, sockets } = await onSocket();
+    const other = new FakeSocket();
+    client.webSocketFactory = () => other;
+    client.activate();
+    assert.deepEqual([client.ws, client.webSocket, sockets[0].readyState], [other, other, 3]);
+    other.open();
+    assert.equal(other.sent.length, 1);
+    client.deactivate({ force: true });
+  });
+
   it("waits for beforeConnect, if there is one", async () => {
     const { client, sockets } = await onSocket();
     client.beforeConnect = async (self) => {

@@ -263,7 +263,7 @@ export class Client {
     const { connection, subscriptions } = this;
     const { subscription, "message-id": messageId, ack } = frame.headers;
     const id = subscription ?? only(subscriptions);
-    const callback = Object.hasOwn(subscriptions, id ?? "") ? subscriptions[id] : this.onreceive;
+    const callback = {}.hasOwnProperty.call(subscriptions, id ?? "") ? subscriptions[id] : this.onreceive;
     const target = { ack, messageId, subscription: id };
     const answer = (name) => (headers) => {
       if (connection === this.connection) {

@@ -101,6 +101,16 @@ export class RootClient extends CompatClient {
     return this._ws;
   }
 
+  _createWebSocket() {
+    const socket = super._createWebSocket();
+    if (socket !== this._ws) {
+      // Of a factory that the program has set: the one from the beginning is not needed.
+      this._ws.close();
+      this._use(socket);
+    }
+    return socket;
+  }
+
   _pieceSize() {
     return super._pieceSize() || this.maxWebSocketFrameSize;
   }
