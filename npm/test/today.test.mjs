@@ -94,8 +94,10 @@ describe("connecting", () => {
     assert.deepEqual(rest, [
       "connected to server fake/1",
       "check PONG every 20000ms",
+      rest[2],
       "Connection closed to ws://fake/",
     ]);
+    assert.match(rest[2], /^Discarded socket closed after \d+ms, with code\/reason: 1000\/$/);
   });
 
   it("leaves the user's headers as they are", async () => {
@@ -519,7 +521,7 @@ describe("heart-beats", () => {
 
   it("sends, and tells of those that come", async () => {
     let received = 0;
-    const { client, socket } = await connected(
+    const { client, socket, lines } = await connected(
       { heartbeatOutgoing: 5, onHeartbeatReceived: () => received++ },
       "1.2",
       "heart-beat:0,5\n",
@@ -531,6 +533,8 @@ describe("heart-beats", () => {
     socket.get("\n");
     assert.equal(received, 1);
     await client.deactivate({ force: true });
+    const told = lines.filter((line) => /outgoing ping/i.test(line));
+    assert.deepEqual(told, ["Using runInterval for outgoing pings", "Outgoing ping disposeInterval"]);
   });
 });
 

@@ -4,7 +4,7 @@ import { Connection, later, only } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call, report } from "../report.js";
 import { transports } from "../transports/open.js";
-import { every, everyInterval } from "../ticker.js";
+import { every, everyInterval, hasWorker } from "../ticker.js";
 import { FrameImpl } from "./frame.js";
 import {
   ActivationState,
@@ -23,6 +23,20 @@ export const openUrl = (url, protocols, Class = globalThis.WebSocket) =>
   Class && !/^(stomp|tcp)/.test(url)
     ? new Class(url, protocols)
     : transports.open(new URL(url), { protocols });
+
+/** The connection's options by name, each out of the client. */
+const OPTIONS = {
+  versions: (client) => client.stompVersions.supportedVersions(),
+  headers: ({ connectHeaders: { "accept-version": _, "heart-beat": __, ...headers } }) => headers,
+  outgoing: (client) => client.heartbeatOutgoing,
+  incoming: (client) => client.heartbeatIncoming,
+  tolerance: (client) => Math.round(100 * client.heartbeatToleranceMultiplier),
+  split: (client) => client._pieceSize(),
+  binary: (client) => client.forceBinaryWSFrames,
+  raw: (client) => client.logRawCommunication,
+  addNull: (client) => client.appendMissingNULLonIncoming,
+  linger: (client) => !client.discardWebsocketOnCommFailure,
+};
 
 export class Client {
   constructor(conf = {}) {
@@ -299,42 +313,23 @@ export class Client {
 
   /** Options of the connection, read from the client's when they are needed. */
   _options() {
-    const client = this;
-    return {
+    const options = {
       whole: true,
-      get versions() {
-        return client.stompVersions.supportedVersions();
+      every: (interval, callback, isOutgoing) => {
+        const tellsOf = (what) => isOutgoing && this._say(() => what);
+        const kind = this._isPlain() || !hasWorker() ? "Interval" : "Worker";
+        tellsOf(`Using run${kind} for outgoing pings`);
+        const end = this._every(interval, callback);
+        return () => {
+          end();
+          tellsOf(`Outgoing ping dispose${kind}`);
+        };
       },
-      get headers() {
-        const { "accept-version": _, "heart-beat": __, ...headers } = client.connectHeaders;
-        return headers;
-      },
-      get outgoing() {
-        return client.heartbeatOutgoing;
-      },
-      get incoming() {
-        return client.heartbeatIncoming;
-      },
-      get tolerance() {
-        return Math.round(100 * client.heartbeatToleranceMultiplier);
-      },
-      get split() {
-        return client._pieceSize();
-      },
-      get binary() {
-        return client.forceBinaryWSFrames;
-      },
-      get raw() {
-        return client.logRawCommunication;
-      },
-      get addNull() {
-        return client.appendMissingNULLonIncoming;
-      },
-      get linger() {
-        return !client.discardWebsocketOnCommFailure;
-      },
-      every: (interval, callback) => this._every(interval, callback),
     };
+    for (const [name, read] of Object.entries(OPTIONS)) {
+      Object.defineProperty(options, name, { get: () => read(this) });
+    }
+    return options;
   }
 
   /** The most characters in a piece of a frame, if frames are split. */
@@ -344,8 +339,11 @@ export class Client {
 
   /** What heart-beats tick by. */
   _every(interval, callback) {
-    const isPlain = this.heartbeatStrategy === TickerStrategy.Interval;
-    return (isPlain ? everyInterval : every)(interval, callback);
+    return (this._isPlain() ? everyInterval : every)(interval, callback);
+  }
+
+  _isPlain() {
+    return this.heartbeatStrategy === TickerStrategy.Interval;
   }
 
   /** What callbacks get of an event. */
