@@ -27,6 +27,11 @@ export interface RootClient extends CompatClient {
     host?: string,
   ): void;
   connect(...args: any[]): void;
+  send(
+    destination: string,
+    headers?: { [key: string]: any },
+    body?: string | Uint8Array | ArrayBuffer,
+  ): void;
 }
 
 /** The Stomp object of stomp.js, for programs on @stomp/stompjs too. */
