@@ -50,7 +50,7 @@ export class Connection {
    * `on`: callbacks, isolated from each other: `opened()`; `data(data)` as it came; `frame(event)`,
    * each of the session's; `beat()` that came; `silent(ms)`, after which the socket goes; `piece(sent,
    * remaining)` of a frame that was split; `error(event)` of the socket; `closed(event)`, once, after
-   * which nothing comes; and `debug(make)`, where `make()` gives a line.
+   * which nothing comes but of a discarded socket a line; and `debug(make)`, where `make()` gives one.
    */
   constructor(socket, options, on) {
     this.socket = socket;
