@@ -175,6 +175,13 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
     });
   });
 
+  it("carries @stomp/rx-stomp", async () => {
+    // Beside it, so that it finds this package as its peer.
+    await cp(`${here}node_modules/@stomp/rx-stomp`, `${work}node_modules/@stomp/rx-stomp`, { recursive: true });
+    await cp(`${work}node_modules/stompbox`, `${work}node_modules/@stomp/stompjs`, { recursive: true });
+    assert.equal(await run("rx", "node", ["main.mjs"], port()), "ok\n");
+  });
+
   it("is tested with Jest", async () => {
     // As CommonJS, and as the ES modules for which Jest still needs a flag.
     const NODE_OPTIONS = "--experimental-vm-modules --no-warnings";
