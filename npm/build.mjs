@@ -88,11 +88,13 @@ await Promise.all([
   script(SCRIPT, "stomp.csp.js"),
   // Here `.js` is a script, which `require` loads too. Bundlers look here for what has effects.
   writeFile(inDist("package.json"), '{ "type": "commonjs", "sideEffects": ["./*.js"] }\n'),
-  ...["stompbox", "connect", ...ENTRIES].flatMap((name) =>
-    ["mts", "cts"].map((kind) => {
+  ...["stompbox", "connect", "root", ...ENTRIES].flatMap((name) =>
+    ["mts", "cts"].map(async (kind) => {
       // The others are the same for both kinds of module.
       const from = name === "stompbox" ? kind : "mts";
-      return cp(new URL(`types/${name}.d.${from}`, here), new URL(`dist/${name}.d.${kind}`, here));
+      const text = await readFile(new URL(`types/${name}.d.${from}`, here), "utf8");
+      const own = kind === "cts" ? text.replaceAll('.mjs"', '.cjs"') : text;
+      await writeFile(new URL(`dist/${name}.d.${kind}`, here), own);
     }),
   ),
   // A tarball has its own.

@@ -144,6 +144,10 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
     const own = await size('import { connect } from "stompbox"; console.log(connect)');
     const faces = await size('import { Stomp, connect } from "stompbox"; console.log(Stomp, connect)');
     assert.ok(all < faces && own < faces, `${all} ${own} ${faces}: a face is there if it is used`);
+    const [named, path] = await Promise.all(
+      ["stompbox", "stompbox/client"].map((name) => size(`import { Client } from "${name}"; console.log(Client)`)),
+    );
+    assert.ok(named < path + 100, `${named} ${path}: the root's Client brings nothing else`);
     const both = await size(
       'import { Stomp } from "stompbox"; import { Session } from "stompbox/core"; console.log(Stomp, Session)',
     );
@@ -169,6 +173,13 @@ describe("the packed tarball", { timeout: 600_000 }, () => {
       await opened.goto(`http://127.0.0.1:${files.address().port}/bundled/vite/index.html`);
       await opened.waitForFunction(() => globalThis.roundTrip);
     });
+  });
+
+  it("carries @stomp/rx-stomp", async () => {
+    // Beside it, so that it finds this package as its peer.
+    await cp(`${here}node_modules/@stomp/rx-stomp`, `${work}node_modules/@stomp/rx-stomp`, { recursive: true });
+    await cp(`${work}node_modules/stompbox`, `${work}node_modules/@stomp/stompjs`, { recursive: true });
+    assert.equal(await run("rx", "node", ["main.mjs"], port()), "ok\n");
   });
 
   it("is tested with Jest", async () => {

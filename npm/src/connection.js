@@ -19,6 +19,12 @@ export function later(limit, callback) {
   return timer;
 }
 
+/** A 1.0 server may not say which subscription a message is of; if there is one only, there is no doubt. */
+export function only(subscriptions) {
+  const ids = Object.keys(subscriptions);
+  return ids.length === 1 ? ids[0] : undefined;
+}
+
 /** Only these two commands hold a passcode. */
 const hidden = (text) =>
   /^(CONNECT|STOMP)\n/.test(text) ? text.replace(/(\npasscode:)[^\n]*/g, "$1********") : text;
@@ -35,7 +41,7 @@ export class Connection {
    *
    * `options`, each read when it is needed, so getters do: `versions` as `1.2,1.1`; `headers` of
    * CONNECT; `outgoing`, `incoming` heart-beats in ms; `tolerance` in percent of the agreed interval
-   * (200); `every(ms, callback)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
+   * (200); `every(ms, callback, isOutgoing)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
    * and again for the close; `split`, the most characters in a piece; `whole`: bytes are not split;
    * `binary`: all goes out as bytes; `text`: nothing does (as SockJS, which is known); `addNull`: the
    * host chops the NUL off (React Native); `raw`: debug
@@ -44,7 +50,7 @@ export class Connection {
    * `on`: callbacks, isolated from each other: `opened()`; `data(data)` as it came; `frame(event)`,
    * each of the session's; `beat()` that came; `silent(ms)`, after which the socket goes; `piece(sent,
    * remaining)` of a frame that was split; `error(event)` of the socket; `closed(event)`, once, after
-   * which nothing comes; and `debug(make)`, where `make()` gives a line.
+   * which nothing comes but of a discarded socket a line; and `debug(make)`, where `make()` gives one.
    */
   constructor(socket, options, on) {
     this.socket = socket;
@@ -106,7 +112,12 @@ export class Connection {
   discard(reason = "") {
     const { socket } = this;
     if (!this.isOver) {
-      socket.onopen = socket.onmessage = socket.onerror = socket.onclose = ignore;
+      socket.onopen = socket.onmessage = socket.onerror = ignore;
+      const begun = now();
+      socket.onclose = ({ code, reason: why } = {}) =>
+        this.say(
+          () => `Discarded socket closed after ${now() - begun}ms, with code/reason: ${code}/${why}`,
+        );
       call(socket, socket.terminate ?? socket.close);
       this.closed({ type: "close", code: 4001, reason, wasClean: false });
     }
@@ -214,10 +225,10 @@ export class Connection {
 
   beat() {
     const { outgoing, incoming } = this.session.heartBeat();
-    const tick = (interval, callback) => this.ticks.push((this.options.every ?? every)(interval, callback));
+    const tick = (...args) => this.ticks.push((this.options.every ?? every)(...args));
     if (outgoing) {
       this.say(() => `send PING every ${outgoing}ms`);
-      tick(outgoing, () => this.session && this.request("beat"));
+      tick(outgoing, () => this.session && this.request("beat"), true);
     }
     if (incoming) {
       this.say(() => `check PONG every ${incoming}ms`);

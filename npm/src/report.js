@@ -1,12 +1,9 @@
-/** Reports what a callback threw as the host reports any uncaught error. */
+/**
+ * Reports what a callback threw: to `window.onerror` in browsers; on the console of Node, which an
+ * uncaught error would end.
+ */
 export function report(error) {
-  if (typeof reportError === "function") {
-    reportError(error);
-  } else {
-    setTimeout(() => {
-      throw error;
-    });
-  }
+  typeof reportError === "function" ? reportError(error) : console.error(error);
 }
 
 /** Calls a program's function, if it is one; what it throws does not stop others. */

@@ -18,9 +18,13 @@ export function everyInterval(interval, callback) {
   return () => clearInterval(timer);
 }
 
+/** Whether a worker ticks. */
+export const hasWorker = () =>
+  typeof document === "object" && typeof Worker === "function" && !isRefused;
+
 /** Calls back every `interval` milliseconds, also while the page is hidden. Returns what ends it. */
 export function every(interval, callback) {
-  if (typeof document !== "object" || typeof Worker !== "function" || isRefused) {
+  if (!hasWorker()) {
     return everyInterval(interval, callback);
   }
   const id = ++counter;

@@ -17,6 +17,7 @@ import {
   TickerStrategy,
   Versions,
 } from "../dist/esm/client.mjs";
+import { Stomp as Root } from "../dist/esm/browser.mjs";
 import { FakeSocket, settle } from "./fake.mjs";
 
 /** A client on sockets that the test plays; what it says is in `lines`. */
@@ -93,8 +94,10 @@ describe("connecting", () => {
     assert.deepEqual(rest, [
       "connected to server fake/1",
       "check PONG every 20000ms",
+      rest[2],
       "Connection closed to ws://fake/",
     ]);
+    assert.match(rest[2], /^Discarded socket closed after \d+ms, with code\/reason: 1000\/$/);
   });
 
   it("leaves the user's headers as they are", async () => {
@@ -518,7 +521,7 @@ describe("heart-beats", () => {
 
   it("sends, and tells of those that come", async () => {
     let received = 0;
-    const { client, socket } = await connected(
+    const { client, socket, lines } = await connected(
       { heartbeatOutgoing: 5, onHeartbeatReceived: () => received++ },
       "1.2",
       "heart-beat:0,5\n",
@@ -530,6 +533,8 @@ describe("heart-beats", () => {
     socket.get("\n");
     assert.equal(received, 1);
     await client.deactivate({ force: true });
+    const told = lines.filter((line) => /outgoing ping/i.test(line));
+    assert.deepEqual(told, ["Using runInterval for outgoing pings", "Outgoing ping disposeInterval"]);
   });
 });
 
@@ -610,6 +615,112 @@ describe("the compatible client", () => {
   });
 });
 
+describe("the root module's client", () => {
+  const onSocket = async () => {
+    const sockets = [];
+    Root.WebSocketClass = class extends FakeSocket {
+      constructor() {
+        super();
+        sockets.push(this);
+      }
+    };
+    const client = Root.client("ws://fake/");
+    delete Root.WebSocketClass;
+    client.debug = () => {};
+    return { client, sockets };
+  };
+
+  it("has the calls of @stomp/stompjs, on the socket that is open already", async () => {
+    const { client, sockets } = await onSocket();
+    assert.ok(client instanceof CompatClient && client instanceof Client);
+    const seen = [];
+    client.configure({
+      heartbeatOutgoing: 0,
+      onConnect: ({ command }) => seen.push(command),
+      onChangeState: (state) => seen.push(ActivationState[state]),
+      onWebSocketClose: ({ code }) => seen.push(code),
+    });
+    client.activate();
+    const [socket] = sockets;
+    assert.deepEqual([sockets.length, client.webSocket], [1, socket]);
+    socket.open();
+    assert.match(socket.texts[0], /^CONNECT\naccept-version:1\.0,1\.1\nheart-beat:0,10000\n/);
+    socket.get("CONNECTED\nversion:1.1\n\n\0");
+    client.publish({ destination: "/a", binaryBody: Uint8Array.of(1) });
+    client.watchForReceipt("r", () => seen.push("receipt"));
+    socket.get("RECEIPT\nreceipt-id:r\n\n\0");
+    const done = client.deactivate();
+    assert.equal(client.connected, false);
+    socket.get("RECEIPT\nreceipt-id:close-0\n\n\0");
+    await done;
+    assert.deepEqual(seen, ["ACTIVE", "CONNECTED", "receipt", "DEACTIVATING", "INACTIVE", 1000]);
+  });
+
+  it("connects again by itself if there is a delay", async () => {
+    const { client, sockets } = await onSocket();
+    Root.WebSocketClass = class extends FakeSocket {
+      constructor() {
+        super();
+        sockets.push(this);
+      }
+    };
+    client.reconnect_delay = 1;
+    let count = 0;
+    client.connect("guest", "guest", () => count++);
+    for (const at of [0, 1]) {
+      while (!sockets[at]) await new Promise((resolve) => setTimeout(resolve, 1));
+      sockets[at].open();
+      sockets[at].get("CONNECTED\nversion:1.1\n\n\0");
+      assert.equal(client.ws, sockets[at]);
+      sockets[at].end();
+    }
+    await client.deactivate();
+    delete Root.WebSocketClass;
+    assert.equal(count, 2);
+  });
+
+  it("takes the sockets of a factory that it is given, and leaves none behind", async () => {
+    const { client, sockets } = await onSocket();
+    const other = new FakeSocket();
+    client.webSocketFactory = () => other;
+    client.activate();
+    assert.deepEqual([client.ws, client.webSocket, sockets[0].readyState], [other, other, 3]);
+    other.open();
+    assert.equal(other.sent.length, 1);
+    client.deactivate({ force: true });
+  });
+
+  it("waits for beforeConnect, if there is one", async () => {
+    const { client, sockets } = await onSocket();
+    client.beforeConnect = async (self) => {
+      await settle();
+      self.connectHeaders = { login: "fresh" };
+    };
+    client.activate();
+    sockets[0].readyState = 1;
+    await settle();
+    await settle();
+    assert.match(sockets[0].texts[0], /\nlogin:fresh\n/);
+    client.deactivate({ force: true });
+  });
+
+  it("says that a socket is spent, and of one that can't be made", async () => {
+    const warn = mock.method(console, "warn", () => {});
+    const client = Root.over(new FakeSocket());
+    warn.mock.restore();
+    const lines = [];
+    const errors = [];
+    client.debug = (line) => lines.push(line);
+    client.connect({}, () => {}, (error) => errors.push(error));
+    client.ws.end();
+    client.connect({}, () => {}, (error) => errors.push(error));
+    await settle();
+    assert.deepEqual(errors, ["Whoops! Lost connection to ws://fake/"]);
+    assert.match(lines.at(-1), /the socket is spent: give Stomp.over a function/);
+    assert.equal(client.active, false);
+  });
+});
+
 describe("frames", () => {
   it("escapes and unescapes in one pass", () => {
     const text = "C:\\new\\\\n\r\n:\\c";
@@ -636,12 +747,49 @@ describe("frames", () => {
     parser.parseChunk("\0\n\n");
     assert.equal(pings, 5);
     const frame = FrameImpl.fromRawFrame(frames[0], true);
-    assert.deepEqual(frames[0].headers, [["foo", "a:b"]]);
+    assert.deepEqual(frames[0].headers, [["foo", " a:b"], ["foo", "2"]]);
     assert.equal(frame.command, "RECEIVE");
     assert.deepEqual(frame.headers, { foo: "a:b" });
     assert.equal(frame.body, "hi");
     assert.deepEqual([...frames[1].binaryBody], [0, 1, 2, 3]);
     assert.deepEqual(frames[1].headers, [["content-length", "4"]]);
+  });
+
+  it("gives all lines of a head, in order, from text and bytes beyond ASCII", () => {
+    const head = "ä:é\r\n__proto__:1\n\\c:\\n \nä:2\nx:\n";
+    const pairs = [["ä", "é"], ["__proto__", "1"], ["\\c", "\\n "], ["ä", "2"], ["x", ""]];
+    const frames = [];
+    const parser = new Parser((frame) => frames.push(frame), () => {});
+    const text = `\0\nMESSAGE\n${head}\nü\0`;
+    parser.parseChunk(`${text}${text}`);
+    const bytes = new TextEncoder().encode(`${text}SEND\n\n\0`);
+    parser.parseChunk(bytes.slice(0, 20).buffer);
+    parser.parseChunk(bytes.slice(20).buffer);
+    assert.deepEqual(frames.map(({ headers }) => headers), [pairs, pairs, pairs, []]);
+    assert.deepEqual(frames.map(({ command }) => command), ["MESSAGE", "MESSAGE", "MESSAGE", "SEND"]);
+    assert.equal(new TextDecoder().decode(frames[2].binaryBody), "ü");
+  });
+
+  it("go on after a callback that throws, and after what is no frame", () => {
+    const reported = [];
+    globalThis.reportError = (error) => reported.push(error.message);
+    const commands = [];
+    const parser = new Parser(({ command }) => {
+      commands.push(command);
+      throw new Error(command);
+    }, () => {});
+    parser.parseChunk("A\n\n\0B\n\n\0");
+    assert.throws(() => parser.parseChunk("no frame\n"), /a command that is none/);
+    parser.parseChunk("C\n\n\0");
+    delete globalThis.reportError;
+    assert.deepEqual(commands, ["A", "B", "C"]);
+    assert.deepEqual(reported, commands);
+  });
+
+  it("holds no place in the core between frames", () => {
+    const parsers = Array.from({ length: 3000 }, () => new Parser(() => {}, () => {}));
+    for (const parser of parsers) parser.parseChunk("A\n\n\0");
+    assert.ok(parsers.every(({ reader }) => reader === undefined));
   });
 
   it("keeps escapes for fromRawFrame to read", () => {

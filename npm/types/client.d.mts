@@ -57,7 +57,7 @@ export type publishParams = IPublishParams;
 
 export type RawHeaderType = [string, string];
 
-/** A frame of `Parser`'s: escapes as they were written, of a repeated header the first entry. */
+/** A frame of `Parser`'s: all lines of its head, with escapes as they were written. */
 export interface IRawFrameType {
   command: string | undefined;
   headers: RawHeaderType[];

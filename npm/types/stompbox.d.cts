@@ -1,5 +1,6 @@
 import classic = require("./classic.cjs");
 import own = require("./connect.cjs");
+import root = require("./root.cjs");
 import today = require("./client.cjs");
 
 /** The Stomp object of stomp.js, with everything else on it. */
@@ -54,17 +55,16 @@ declare namespace Stomp {
   export import StompError = own.StompError;
   export import StompErrorCode = own.StompErrorCode;
   export import connect = own.connect;
-  const Stomp: classic.StompStatic & { over(factory: () => any): today.CompatClient };
-  const VERSIONS: classic.StompStatic["VERSIONS"];
+  export import RootClient = root.RootClient;
+  const Stomp: root.RootStomp;
+  const VERSIONS: root.RootStomp["VERSIONS"];
   let WebSocketClass: any;
-  function client(url: string, protocols?: string | string[]): classic.Client;
-  /** A client that makes a socket for each attempt. */
-  function over(factory: () => any): today.CompatClient;
-  function over(ws: classic.WebSocketLike): classic.Client;
-  let overTCP: classic.StompStatic["overTCP"];
-  let overWS: classic.StompStatic["overWS"];
-  let setInterval: classic.StompStatic["setInterval"];
-  let clearInterval: classic.StompStatic["clearInterval"];
+  let client: root.RootStomp["client"];
+  let over: root.RootStomp["over"];
+  let overTCP: root.RootStomp["overTCP"];
+  let overWS: root.RootStomp["overWS"];
+  let setInterval: root.RootStomp["setInterval"];
+  let clearInterval: root.RootStomp["clearInterval"];
 }
 
 export = Stomp;

@@ -1,12 +1,9 @@
-import type { StompStatic } from "./classic.mjs";
-import type { CompatClient } from "./client.mjs";
+import type { RootStomp } from "./root.mjs";
 
 export * from "./client.mjs";
 export * from "./connect.mjs";
+export type { RootClient } from "./root.mjs";
 
 /** The Stomp object of stomp.js. */
-export declare const Stomp: {
-  /** A client that makes a socket for each attempt. */
-  over(factory: () => any): CompatClient;
-} & StompStatic;
+export declare const Stomp: RootStomp;
 export default Stomp;

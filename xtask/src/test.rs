@@ -31,6 +31,11 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     steps.run("the JavaScript library in Node", || {
         run(npm("npm", &["test"]).env("STOMPBOX", &program))
     });
+    // Skipped, with a word, where their repository can't be reached.
+    steps.run("the specs of @stomp/stompjs", || {
+        tools::npm_ci("npm/specs")?;
+        run(npm("npm/specs", &["test"]).env("STOMPBOX", &program))
+    });
     rabbitmq(&mut steps, install);
     clients::test(&mut steps, install);
     browsers(&mut steps, install, &program);

@@ -1,6 +1,6 @@
 // The client of stomp.js: the same calls, callbacks and debug lines, on a connection.
 
-import { Connection, ignore } from "../connection.js";
+import { Connection, ignore, only } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call } from "../report.js";
 import { connectArguments } from "./arguments.js";
@@ -260,16 +260,21 @@ export class Client {
   }
 
   message(frame) {
+    const { connection, subscriptions } = this;
     const { subscription, "message-id": messageId, ack } = frame.headers;
-    const ids = Object.keys(this.subscriptions);
-    // A 1.0 server may not say which subscription it is; with one there is no doubt.
-    const id = subscription ?? (ids.length === 1 ? ids[0] : undefined);
-    const callback = Object.hasOwn(this.subscriptions, id ?? "")
-      ? this.subscriptions[id]
-      : this.onreceive;
-    const target = { ack, messageId, subscription };
-    frame.ack = (headers) => this.acknowledge(true, target, headers);
-    frame.nack = (headers) => this.acknowledge(false, target, headers);
+    const id = subscription ?? only(subscriptions);
+    const callback = {}.hasOwnProperty.call(subscriptions, id ?? "") ? subscriptions[id] : this.onreceive;
+    const target = { ack, messageId, subscription: id };
+    const answer = (name) => (headers) => {
+      if (connection === this.connection) {
+        this.acknowledge(name === "ACK", target, headers);
+      } else {
+        // The server gives it again, by another id.
+        this.say(() => `${name} not sent: its connection has ended`);
+      }
+    };
+    frame.ack = answer("ACK");
+    frame.nack = answer("NACK");
     if (callback) {
       call(this, callback, frame);
     } else {

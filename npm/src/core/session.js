@@ -12,6 +12,9 @@ const clock = () => (typeof performance === "object" ? performance.now() : Date.
 
 const VERSIONS = ["1.0", "1.1", "1.2"];
 
+/** What a header may have to escape. One for all: a literal is made anew wherever it is read. */
+const SPECIAL = /[\\\r\n:\0]/;
+
 /**
  * What begins the line of a name that needs no escapes, by the name: programs use the same again and
  * again, and a text of fewer parts is put together sooner.
@@ -246,26 +249,26 @@ export class Session extends Reader {
     if (value == null) {
       return "";
     }
-    let begin = plain.get(name);
-    if (begin === undefined) {
-      const written = this.escape(name, 1);
-      begin = `\n${written}:`;
-      if (written === name && plain.size < 256) {
-        plain.set(name, begin);
-      }
+    const text = typeof value === "string" ? value : String(value);
+    return (plain.get(name) ?? this.lineOf(name)) + (SPECIAL.test(text) ? this.escape(text, 0) : text);
+  }
+
+  /** What begins the line of a header. */
+  lineOf(name) {
+    name || refuse("a header needs a name");
+    const isPlain = !SPECIAL.test(name);
+    const line = `\n${isPlain ? name : this.escape(name, 1)}:`;
+    if (isPlain && plain.size < 256) {
+      plain.set(name, line);
     }
-    return begin + this.escape(String(value), 0);
+    return line;
   }
 
   escape(text, isName) {
-    if (/[\\\r\n:\0]/.test(text)) {
-      const { core } = this;
-      const { read, written } = utf8Encoder().encodeInto(text, core.io);
-      const length = read === text.length && core.escape(this.id, written, isName);
-      length || refuse(`a header can't hold a NUL, or in this version a line end: ${JSON.stringify(text)}`);
-      return textOf(core.io.subarray(0, length - 1));
-    }
-    text || !isName || refuse("a header needs a name");
-    return text;
+    const { core } = this;
+    const { read, written } = utf8Encoder().encodeInto(text, core.io);
+    const length = read === text.length && core.escape(this.id, written, isName);
+    length || refuse(`a header can't hold a NUL, or in this version a line end: ${JSON.stringify(text)}`);
+    return textOf(core.io.subarray(0, length - 1));
   }
 }

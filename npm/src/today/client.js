@@ -1,10 +1,10 @@
 // The client of @stomp/stompjs: the same options, callbacks and debug lines, on a connection.
 
-import { Connection, later } from "../connection.js";
+import { Connection, later, only } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call, report } from "../report.js";
 import { transports } from "../transports/open.js";
-import { every, everyInterval } from "../ticker.js";
+import { every, everyInterval, hasWorker } from "../ticker.js";
 import { FrameImpl } from "./frame.js";
 import {
   ActivationState,
@@ -16,13 +16,27 @@ import {
 
 const { ACTIVE, DEACTIVATING, INACTIVE } = ActivationState;
 
-const noOp = () => {};
+export const noOp = () => {};
 
 /** Opens a URL by the WebSocket of the host; in Node without one, or by TCP, by what we have there. */
 export const openUrl = (url, protocols, Class = globalThis.WebSocket) =>
   Class && !/^(stomp|tcp)/.test(url)
     ? new Class(url, protocols)
     : transports.open(new URL(url), { protocols });
+
+/** The connection's options by name, each out of the client. */
+const OPTIONS = {
+  versions: (client) => client.stompVersions.supportedVersions(),
+  headers: ({ connectHeaders: { "accept-version": _, "heart-beat": __, ...headers } }) => headers,
+  outgoing: (client) => client.heartbeatOutgoing,
+  incoming: (client) => client.heartbeatIncoming,
+  tolerance: (client) => Math.round(100 * client.heartbeatToleranceMultiplier),
+  split: (client) => client._pieceSize(),
+  binary: (client) => client.forceBinaryWSFrames,
+  raw: (client) => client.logRawCommunication,
+  addNull: (client) => client.appendMissingNULLonIncoming,
+  linger: (client) => !client.discardWebsocketOnCommFailure,
+};
 
 export class Client {
   constructor(conf = {}) {
@@ -48,6 +62,7 @@ export class Client {
     this.state = this._intended = INACTIVE;
     this._timers = {};
     this._waiting = [];
+    this._subscriptions = {};
     this._connection = undefined;
     this._nextDelay = this._counter = 0;
     this.configure(conf);
@@ -153,13 +168,14 @@ export class Client {
     const { id: given, ack = "auto", destination: _, ...others } = headers ?? {};
     this._require();
     const id = String(given || `sub-${this._counter++}`);
-    const before = this._subscriptions.get(id);
+    const subscriptions = this._subscriptions;
+    const before = subscriptions[id];
     // An answer may come before this returns.
-    this._subscriptions.set(id, callback);
+    subscriptions[id] = callback;
     try {
       this._request("subscribe", id, String(destination), String(ack), others);
     } catch (error) {
-      before ? this._subscriptions.set(id, before) : this._subscriptions.delete(id);
+      before ? (subscriptions[id] = before) : delete subscriptions[id];
       throw error;
     }
     return { id, unsubscribe: (headers) => this.unsubscribe(id, headers) };
@@ -167,7 +183,7 @@ export class Client {
 
   unsubscribe(id, headers) {
     this._request("unsubscribe", String(id), headers);
-    this._subscriptions.delete(String(id));
+    delete this._subscriptions[id];
   }
 
   /** Begins a transaction: `{id, commit(), abort()}`. */
@@ -216,8 +232,9 @@ export class Client {
 
   /** A debug line, made only if somebody listens. */
   _say(make) {
-    if (this.debug !== noOp) {
-      call(this, this.debug, make());
+    const { debug } = this;
+    if (debug !== noOp && typeof debug === "function") {
+      call(this, debug, make());
     }
   }
 
@@ -234,7 +251,9 @@ export class Client {
 
   async _connect() {
     try {
-      await this.beforeConnect(this);
+      if (!this._isAtOnce || this.beforeConnect !== noOp) {
+        await this.beforeConnect(this);
+      }
       if (this._connection) {
         this._say(() => "There is already a stompHandler, skipping the call to connect");
       } else if (!this.active) {
@@ -243,17 +262,22 @@ export class Client {
         this._open();
       }
     } catch (error) {
-      // A token that could not be fetched, or no URL: told as a failure to connect.
-      const { message } = error ?? {};
-      this._say(() => `Can't connect: ${message ?? error}`);
-      if (this.onWebSocketError === noOp) {
-        report(error);
-      } else {
-        call(this, this.onWebSocketError, { type: "error", error, message });
-      }
-      if (this.active) {
-        this._nextDelay > 0 ? this._reconnect() : this._change(INACTIVE);
-      }
+      const again = this.active && this._nextDelay > 0;
+      this.active && !again && this._change(INACTIVE);
+      this._failed(error);
+      // Not if who heard of it has been at it already.
+      again && this.active && !this._connection && this._reconnect();
+    }
+  }
+
+  /** A token that could not be fetched, or no URL: told as a failure to connect. */
+  _failed(error) {
+    const { message } = error ?? {};
+    this._say(() => `Can't connect: ${message ?? error}`);
+    if (this.onWebSocketError === noOp) {
+      report(error);
+    } else {
+      call(this, this.onWebSocketError, { type: "error", error, message });
     }
   }
 
@@ -262,7 +286,8 @@ export class Client {
     this._say(() => "Opening Web Socket...");
     const socket = this._createWebSocket();
     this._counter = 0;
-    this._subscriptions = new Map();
+    // Without the names of Object's.
+    this._subscriptions = Object.create(null);
     this._receipts = new Map();
     this._connection = new Connection(socket, this._options(), this._callbacks());
     if (limit > 0) {
@@ -288,44 +313,42 @@ export class Client {
 
   /** Options of the connection, read from the client's when they are needed. */
   _options() {
-    const client = this;
-    return {
+    const options = {
       whole: true,
-      get versions() {
-        return client.stompVersions.supportedVersions();
-      },
-      get headers() {
-        const { "accept-version": _, "heart-beat": __, ...headers } = client.connectHeaders;
-        return headers;
-      },
-      get outgoing() {
-        return client.heartbeatOutgoing;
-      },
-      get incoming() {
-        return client.heartbeatIncoming;
-      },
-      get tolerance() {
-        return Math.round(100 * client.heartbeatToleranceMultiplier);
-      },
-      get split() {
-        return client.splitLargeFrames && !client.forceBinaryWSFrames && client.maxWebSocketChunkSize;
-      },
-      get binary() {
-        return client.forceBinaryWSFrames;
-      },
-      get raw() {
-        return client.logRawCommunication;
-      },
-      get addNull() {
-        return client.appendMissingNULLonIncoming;
-      },
-      get linger() {
-        return !client.discardWebsocketOnCommFailure;
-      },
-      get every() {
-        return client.heartbeatStrategy === TickerStrategy.Interval ? everyInterval : every;
+      every: (interval, callback, isOutgoing) => {
+        const tellsOf = (what) => isOutgoing && this._say(() => what);
+        const kind = this._isPlain() || !hasWorker() ? "Interval" : "Worker";
+        tellsOf(`Using run${kind} for outgoing pings`);
+        const end = this._every(interval, callback);
+        return () => {
+          end();
+          tellsOf(`Outgoing ping dispose${kind}`);
+        };
       },
     };
+    for (const [name, read] of Object.entries(OPTIONS)) {
+      Object.defineProperty(options, name, { get: () => read(this) });
+    }
+    return options;
+  }
+
+  /** The most characters in a piece of a frame, if frames are split. */
+  _pieceSize() {
+    return this.splitLargeFrames && !this.forceBinaryWSFrames && this.maxWebSocketChunkSize;
+  }
+
+  /** What heart-beats tick by. */
+  _every(interval, callback) {
+    return (this._isPlain() ? everyInterval : every)(interval, callback);
+  }
+
+  _isPlain() {
+    return this.heartbeatStrategy === TickerStrategy.Interval;
+  }
+
+  /** What callbacks get of an event. */
+  _frameOf(event) {
+    return new FrameImpl(event, event);
   }
 
   _callbacks() {
@@ -349,11 +372,11 @@ export class Client {
   _frame(event) {
     const { kind, headers } = event;
     if (kind === Kind.FAILURE) {
-      const { text } = event;
-      call(this, this.onStompError, new FrameImpl({ command: "ERROR", headers: { message: text } }));
+      const headers = { message: event.text };
+      call(this, this.onStompError, this._frameOf({ command: "ERROR", headers, text: "" }));
       return;
     }
-    const frame = new FrameImpl(event, event);
+    const frame = this._frameOf(event);
     switch (kind) {
       case Kind.CONNECTED:
         clearTimeout(this._timers.watcher);
@@ -390,8 +413,7 @@ export class Client {
   _message(frame) {
     const { subscription, "message-id": messageId, ack } = frame.headers;
     const subscriptions = this._subscriptions;
-    // A 1.0 server may not say which subscription it is; with one there is no doubt.
-    const id = subscription ?? (subscriptions.size === 1 ? [...subscriptions.keys()][0] : undefined);
+    const id = subscription ?? only(subscriptions);
     const isLatest = this.connectedVersion === Versions.V1_2;
     const target = isLatest ? ack : messageId;
     const connection = this._connection;
@@ -408,7 +430,7 @@ export class Client {
     };
     frame.ack = answer("ack");
     frame.nack = answer("nack");
-    call(this, subscriptions.get(id) ?? this.onUnhandledMessage, frame);
+    call(this, subscriptions[id] ?? this.onUnhandledMessage, frame);
   }
 
   /** Takes leave of the server, if it is there. */

@@ -36,13 +36,7 @@ export class CompatClient extends Client {
    * `(login, passcode, onConnect[, onError[, onClose[, host]]])`.
    */
   connect(...args) {
-    const [headers, onConnect, onError, onClose] = this._parseConnect(...args);
-    this.connectHeaders = headers || this.connectHeaders;
-    this.onConnect = onConnect || this.onConnect;
-    this.onStompError = onError || this.onStompError;
-    this.onWebSocketClose = onClose || this.onWebSocketClose;
-    this._onLoss = onClose ? undefined : onError;
-    this.activate();
+    this._connectBy(...this._parseConnect(...args));
   }
 
   /** Disconnects, then calls back, once: with the receipt, or without if none came. */
@@ -68,10 +62,11 @@ export class CompatClient extends Client {
   send(destination, headers, body = "") {
     const { "content-length": length, ...others } = headers ?? {};
     const skipContentLengthHeader = length === false;
+    const bytes = body instanceof ArrayBuffer ? new Uint8Array(body) : body;
     this.publish({
       destination,
       headers: skipContentLengthHeader ? others : headers,
-      body,
+      [bytes instanceof Uint8Array ? "binaryBody" : "body"]: bytes,
       skipContentLengthHeader,
     });
   }
@@ -108,12 +103,21 @@ export class CompatClient extends Client {
     return this._heartbeat;
   }
 
-  set heartbeat({ incoming, outgoing }) {
+  set heartbeat({ incoming = 0, outgoing = 0 }) {
     this.heartbeatIncoming = incoming;
     this.heartbeatOutgoing = outgoing;
   }
 
   // What follows is not for programs.
+
+  _connectBy(headers, onConnect, onError, onClose) {
+    this.connectHeaders = headers || this.connectHeaders;
+    this.onConnect = onConnect || this.onConnect;
+    this.onStompError = onError || this.onStompError;
+    this.onWebSocketClose = onClose || this.onWebSocketClose;
+    this._onLoss = onClose ? undefined : onError;
+    this.activate();
+  }
 
   _parseConnect(...args) {
     if (args.length < 2) {
@@ -125,11 +129,12 @@ export class CompatClient extends Client {
   _closed(event) {
     const { active, webSocket } = this;
     super._closed(event);
-    if (active && this._onLoss) {
-      // A program with one callback for all errors hears of this one too.
-      const message = `Whoops! Lost connection to ${webSocket.url}`;
-      call(this, this._onLoss, new FrameImpl({ command: "ERROR", headers: { message } }));
-    }
+    active && this._lost(`Whoops! Lost connection to ${webSocket.url}`);
+  }
+
+  /** A program with one callback for all errors hears of this one too. */
+  _lost(message) {
+    call(this, this._onLoss, new FrameImpl({ command: "ERROR", headers: { message } }));
   }
 }
 

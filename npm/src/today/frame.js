@@ -28,6 +28,11 @@ export class FrameImpl {
     return (content.text ??= textOf(content.bytes));
   }
 
+  // Programs put what they read of it in its place.
+  set body(value) {
+    this.content.text = value;
+  }
+
   get binaryBody() {
     const { content } = this;
     return (content.bytes ??= bytesOf(content.text));

@@ -1,44 +1,70 @@
 import { Kind } from "../core/kind.js";
 import { Reader } from "../core/reader.js";
+import { textOf } from "../core/utf8.js";
+import { call } from "../report.js";
+
+/** Keeps of each head what its lines say: all of them, with their escapes. */
+class RawReader extends Reader {
+  kindOf(kind) {
+    const { data, at, core } = this;
+    const [start, , units, , , , size] = core.words;
+    const head =
+      typeof data === "string" ? data.slice(at, at + units) : textOf(data.subarray(at, at + size));
+    // Ends of lines before the command are one character each.
+    const lines = head.slice(start).split(/\r*\n/);
+    this.pairs = lines.slice(1, -2).map((line) => {
+      const colon = line.indexOf(":");
+      return [line.slice(0, colon), line.slice(colon + 1)];
+    });
+    return kind;
+  }
+}
 
 /** Frames of a stream: `onFrame({command, headers: [[name, value]], binaryBody})`, `onIncomingPing()`. */
 export class Parser {
   constructor(onFrame, onIncomingPing) {
     this.onFrame = onFrame;
     this.onIncomingPing = onIncomingPing;
-    // Of frames that are not a session's.
-    this.reader = new Reader(0, 0, 0, 0);
   }
 
   /** Takes text or an ArrayBuffer. */
   parseChunk(segment, appendMissingNULLonIncoming = false) {
-    const { reader } = this;
+    // Of frames that are not a session's.
+    const reader = (this.reader ??= new RawReader(0, 0, 0, 0));
     reader.feed(segment);
     if (appendMissingNULLonIncoming && !/(\0|^)[\r\n]*$/.test(reader.data)) {
       reader.feed("\0");
     }
-    for (;;) {
-      this.pings();
-      const event = reader.next();
-      if (!event) {
-        return;
+    try {
+      for (;;) {
+        this.pings();
+        const event = reader.next();
+        if (!event) {
+          break;
+        }
+        if (event.kind === Kind.FAILURE) {
+          throw new Error(event.text);
+        }
+        const { command, binaryBody } = event;
+        call(this, this.onFrame, { command, headers: reader.pairs, binaryBody });
       }
-      if (event.kind === Kind.FAILURE) {
-        throw new Error(event.text);
+    } finally {
+      if (!reader.event && reader.at >= reader.data.length && !reader.half) {
+        // Between frames it holds no place in the core.
+        reader.close();
+        this.reader = undefined;
       }
-      const { command, headers, binaryBody } = event;
-      this.onFrame({ command, headers: Object.entries(headers), binaryBody });
     }
   }
 
-  /** Line ends before a frame. */
+  /** Line ends before a frame, and NULs that nothing needs. */
   pings() {
     const { reader } = this;
     for (; !reader.event && reader.at < reader.data.length; reader.at++) {
       const next = reader.data[reader.at];
       if (next === "\n" || next === 10) {
         this.onIncomingPing();
-      } else if (next !== "\r" && next !== 13) {
+      } else if (!["\r", 13, "\0", 0].includes(next)) {
         return;
       }
     }

@@ -1,6 +1,5 @@
 // What Node adds: TCP, TLS and Unix sockets, and WebSocket where Node has none of its own.
 
-import { Client } from "../classic/client.js";
 import { transports } from "./open.js";
 import { TcpSocket } from "./tcp.js";
 
@@ -8,7 +7,8 @@ import { TcpSocket } from "./tcp.js";
 const TCP_PORT = 61613;
 const TLS_PORT = 61614;
 
-export function addNodeTransports(Stomp, net, require) {
+/** `make(open, Stomp)`: makes a client. */
+export function addNodeTransports(Stomp, make, net, require) {
   /** `to`: as `net.connect` takes it; `tls`: true, or as `tls.connect` takes it. */
   const openTcp = (to, tls, url) => {
     if (!tls) {
@@ -27,7 +27,7 @@ export function addNodeTransports(Stomp, net, require) {
 
   // Nothing to show on a console unless the program asks.
   const quiet = (open) => {
-    const client = new Client(open, Stomp);
+    const client = make(open, Stomp);
     client.debug = null;
     return client;
   };

@@ -1,10 +1,16 @@
-import { CompatClient, Stomp as Compat } from "./compat.js";
+import { stompOf } from "../classic/object.js";
+import { CompatClient, Stomp as Compat } from "../today/compat.js";
+import { RootClient } from "./client.js";
+
+/** A client of both faces. */
+export const makeClient = (open, Stomp) => new RootClient(open, Stomp);
 
 /**
  * The Stomp object of stomp.js, which serves those too who know it from @stomp/stompjs: what gives
  * a socket for each attempt makes a `CompatClient`, and so does a client without a URL.
  */
-export function withCompat(Stomp) {
+export function rootStomp() {
+  const Stomp = stompOf(makeClient);
   const { client, over } = Stomp;
   return Object.assign(Stomp, {
     client: (url, ...rest) => (url === undefined ? Compat : { client }).client(url, ...rest),

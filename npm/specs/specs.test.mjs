@@ -1,0 +1,95 @@
+// The specs of @stomp/stompjs 7.5, unchanged, in Node, with this package in the place of its sources.
+// They are in its repository only: STOMPJS names a checkout; without one it is cloned, or the test is
+// skipped where that can't be.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { promisify } from "node:util";
+import { skip, startServer } from "../test/server.mjs";
+
+const REPOSITORY = "https://github.com/stomp-js/stompjs";
+/** The one of 7.5.0's specs. */
+const COMMIT = "03e46cd347d7d07a2dc5d2f99d0c285941f9a3a4";
+
+const here = new URL("./", import.meta.url).pathname;
+const work = `${here}work`;
+const execute = promisify(execFile);
+
+/** What can't pass. */
+const OTHERS = [
+  // Of a class that the package does not export: heart-beats tick in src/ticker.js here.
+  "ticker.spec.ts",
+];
+
+async function checkout() {
+  const { STOMPJS } = process.env;
+  if (STOMPJS) {
+    return STOMPJS;
+  }
+  const clone = `${here}checkout`;
+  if (!existsSync(`${clone}/spec`)) {
+    await rm(clone, { recursive: true, force: true });
+    const git = (...args) => execute("git", args, { timeout: 60_000 });
+    await git("clone", "--quiet", "--no-checkout", "--filter=blob:none", REPOSITORY, clone);
+    await git("-C", clone, "checkout", "--quiet", COMMIT);
+  }
+  return clone;
+}
+
+const found = skip ? undefined : await checkout().catch((error) => error);
+const why = skip || (found instanceof Error && `no ${REPOSITORY}: set STOMPJS to a checkout (${found.message})`);
+
+describe("the specs of @stomp/stompjs", { skip: why, timeout: 600_000 }, () => {
+  let server;
+  before(async () => {
+    server = await startServer("--user", "guest:guest", "--heart-beat", "1000,1000");
+    await rm(work, { recursive: true, force: true });
+    await mkdir(`${work}/src`, { recursive: true });
+    await cp(`${found}/spec`, `${work}/spec`, { recursive: true });
+    await mkdir(`${work}/esm6`);
+    for (const folder of ["src", "esm6"]) {
+      await writeFile(`${work}/${folder}/index.js`, 'export * from "../../../dist/node/node.mjs";\n');
+    }
+    await writeFile(`${work}/package.json`, '{ "type": "module" }\n');
+    // Theirs is at a fixed port.
+    for (const file of ["connect-helpers.ts", "test-config.ts"]) {
+      const path = `${work}/spec/helpers/${file}`;
+      const text = await readFile(path, "utf8");
+      await writeFile(path, text.replaceAll("ws://localhost:15674/ws", server.ws));
+    }
+    await writeFile(
+      `${work}/playwright.config.mjs`,
+      `export default {
+        testDir: "spec/unit",
+        testIgnore: ${JSON.stringify(OTHERS.map((name) => `**/${name}`))},
+        timeout: 20_000,
+        workers: 1,
+        reporter: "json",
+      };`,
+    );
+  });
+  after(() => server?.stop());
+
+  it("pass", async () => {
+    const args = [`${here}node_modules/@playwright/test/cli.js`, "test"];
+    const options = { cwd: work, maxBuffer: 1 << 28, env: { ...process.env, NODE_OPTIONS: "" } };
+    const { stdout } = await execute(process.execPath, args, options).catch((error) => error);
+    const results = [];
+    const walk = ({ title, suites = [], specs = [] }, path) => {
+      const name = [...path, title].filter(Boolean);
+      specs.forEach((spec) => results.push([[...name, spec.title].join(" > "), spec]));
+      suites.forEach((suite) => walk(suite, name));
+    };
+    const report = JSON.parse(stdout);
+    walk(report, []);
+    const failed = results
+      .filter(([, { ok }]) => !ok)
+      .map(([name, { tests }]) => `${name}: ${tests[0].results[0]?.error?.message}`);
+    assert.deepEqual([...failed, ...report.errors.map(({ message }) => message)], []);
+    assert.ok(results.length > 0);
+    console.log(`${results.length} specs`);
+  });
+});
