@@ -37,9 +37,9 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     steps.finish()
 }
 
-/// The command line against a RabbitMQ that the test starts.
+/// The command line and the gateway against RabbitMQs that the tests start.
 fn rabbitmq(steps: &mut Steps, install: bool) {
-    let name = "the command line with RabbitMQ";
+    let name = "the command line and the gateway with RabbitMQ";
     let server = Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
     if !server.is_file() && !install {
         let hint =
@@ -52,7 +52,10 @@ fn rabbitmq(steps: &mut Steps, install: bool) {
         }
         run(cargo()
             .args(["test", "--package", "stompbox-cli", "--test", "rabbitmq"])
-            .args(["--", "--ignored"]))
+            .args(["--", "--ignored"]))?;
+        run(cargo()
+            .args(["test", "--package", "stompbox-server"])
+            .args(["--test", "gateway_rabbitmq", "--", "--ignored"]))
     });
 }
 

@@ -25,6 +25,9 @@ pub(crate) struct Context {
     pub(crate) client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ca: Option<PathBuf>,
+    /// The admin listener's URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) admin: Option<String>,
 }
 
 /// All contexts.

@@ -6,6 +6,8 @@ use std::{error::Error, fmt};
 
 use stompbox::{Closed, ConnectError, ReceiptError, RequestError, Unavailable};
 
+use crate::commands::admin::ApiError;
+
 /// What a command failed with, in words for the user.
 pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
@@ -59,6 +61,9 @@ pub(crate) fn code_of(error: &(dyn Error + 'static)) -> u8 {
 fn own_code(error: &(dyn Error + 'static)) -> Option<u8> {
     if let Some(exit) = error.downcast_ref::<Exit>() {
         return Some(exit.code);
+    }
+    if let Some(error) = error.downcast_ref::<ApiError>() {
+        return Some(error.exit_code());
     }
     if let Some(error) = error.downcast_ref::<ConnectError>() {
         return Some(match error {

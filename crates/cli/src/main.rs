@@ -45,12 +45,23 @@ fn main() -> ExitCode {
         Command::Selector(verb) => commands::selector::run(verb),
         Command::Completion(args) => commands::completion::run(&args),
         Command::Pub(args) => wait_for(1, commands::publish::run(*args)),
+        Command::Sub(args) if args.verb.is_some() => {
+            wait_for(1, commands::admin::durable(args.verb))
+        }
         Command::Sub(args) => wait_for(1, commands::subscribe::run(*args)),
         Command::Req(args) => wait_for(1, commands::request::request(*args)),
         Command::Reply(args) => wait_for(1, commands::request::reply(*args)),
         Command::Browse(args) => wait_for(1, commands::browse::run(*args)),
         Command::Rtt(args) => wait_for(1, commands::rtt::run(*args)),
         Command::Tap(args) => wait_for(1, commands::tap::run(args)),
+        Command::Top(args) => wait_for(1, commands::admin::top(*args)),
+        Command::Ls(args) => wait_for(1, commands::admin::list(*args)),
+        Command::Show(args) => wait_for(1, commands::admin::show(*args)),
+        Command::Purge(args) => wait_for(1, commands::admin::purge(*args)),
+        Command::Move(args) => wait_for(1, commands::admin::move_messages(*args)),
+        Command::Replay(args) => wait_for(1, commands::admin::replay(*args)),
+        Command::Kick(args) => wait_for(1, commands::admin::kick(*args)),
+        Command::Events(args) => wait_for(1, commands::admin::events(*args)),
         Command::Doctor(args) => wait_for(1, commands::doctor::run(*args)),
         Command::Bench(args) => wait_for(2, commands::bench::run(*args)),
     };

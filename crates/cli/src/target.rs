@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io::{BufRead as _, BufReader, stdin},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
@@ -41,34 +41,18 @@ pub(crate) struct Target {
 impl Target {
     /// What the options say, then the context.
     pub(crate) fn of(args: &Connect) -> Result<Self, Failure> {
-        let context = match &args.context {
-            Some(name) => Contexts::load()?.get(name)?.clone(),
-            // A server that is named is meant, not one that was selected some day.
-            None if !args.server.is_empty() => Context::default(),
-            None => {
-                let contexts = Contexts::load().unwrap_or_default();
-                match &contexts.selected {
-                    Some(name) => contexts.get(name)?.clone(),
-                    None => Context::default(),
-                }
-            }
-        };
+        let context = context(args.context.as_deref(), !args.server.is_empty())?;
         let servers = match (&args.server[..], &context.server[..]) {
             ([], []) => vec![DEFAULT.to_owned()],
             ([], servers) | (servers, _) => servers.iter().map(|it| with_scheme(it)).collect(),
         };
-        let file = |file: &Option<_>| file.clone();
-        let secret = [
-            file(&args.passcode_file),
-            file(&args.token_file),
-            file(&context.passcode_file),
-            file(&context.token_file),
+        let files = [
+            &args.passcode_file,
+            &args.token_file,
+            &context.passcode_file,
+            &context.token_file,
         ];
-        let passcode = match (&args.passcode, secret.into_iter().flatten().next()) {
-            (Some(passcode), _) => Some(passcode.clone()),
-            (None, Some(path)) => Some(first_line(&path)?),
-            (None, None) => None,
-        };
+        let passcode = secret(args.passcode.as_ref(), files)?;
         Ok(Self {
             servers,
             user: args.user.clone().or_else(|| context.user.clone()),
@@ -132,6 +116,34 @@ impl Target {
             tls = tls.config(Arc::new(trusting()));
         }
         tls
+    }
+}
+
+/// The context of that name, or the selected one.
+pub(crate) fn context(name: Option<&str>, is_server_named: bool) -> Result<Context, Failure> {
+    match name {
+        Some(name) => Ok(Contexts::load()?.get(name)?.clone()),
+        // A server that is named is meant, not one that was selected some day.
+        None if is_server_named => Ok(Context::default()),
+        None => {
+            let contexts = Contexts::load().unwrap_or_default();
+            match &contexts.selected {
+                Some(name) => Ok(contexts.get(name)?.clone()),
+                None => Ok(Context::default()),
+            }
+        }
+    }
+}
+
+/// The passcode that was given, or what the first of the files has.
+pub(crate) fn secret(
+    passcode: Option<&Secret>,
+    files: [&Option<PathBuf>; 4],
+) -> Result<Option<Secret>, Failure> {
+    match (passcode, files.into_iter().flatten().next()) {
+        (Some(passcode), _) => Ok(Some(passcode.clone())),
+        (None, Some(path)) => first_line(path).map(Some),
+        (None, None) => Ok(None),
     }
 }
 

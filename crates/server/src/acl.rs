@@ -267,6 +267,11 @@ impl Guard {
         }
     }
 
+    /// One that lets everything through.
+    pub(crate) fn open() -> Self {
+        Self::new(Arc::default(), Principal::anonymous())
+    }
+
     /// Whether there are no rules.
     pub(crate) fn is_open(&self) -> bool {
         self.acl.rules.is_empty()

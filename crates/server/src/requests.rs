@@ -143,20 +143,6 @@ impl Client<'_> {
         }))
     }
 
-    /// Whether the rules allow a frame.
-    pub(crate) fn permit(&mut self, event: &Event<'_>) -> Result<(), Refusal> {
-        match event {
-            Event::Send {
-                destination, frame, ..
-            } => self.may_send(frame, destination),
-            Event::Subscribe {
-                destination, frame, ..
-            } => self.may_subscribe(frame, destination),
-            Event::Unsubscribe { frame, .. } => self.may_name_queue(frame),
-            _ => Ok(()),
-        }
-    }
-
     /// RabbitMQ takes no `message-id` of a producer's; to others it is one of many headers that
     /// the server writes itself.
     fn refuse_message_id(&self, frame: &FrameRef<'_>) -> Result<(), Refusal> {

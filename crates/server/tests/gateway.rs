@@ -445,6 +445,9 @@ async fn rules_are_the_gateways() {
     .await;
     for frame in [
         "SEND\ndestination:/topic/open.a\nreceipt:r\n\nx\0",
+        "SUBSCRIBE\nid:1\ndestination:/topic/open.a,/queue/q\nreceipt:r\n\n\0",
+        "SUBSCRIBE\nid:1\ndestination:queue://q\nreceipt:r\n\n\0",
+        "SUBSCRIBE\nid:1\ndestination:/topic/open.a\nx-queue-name:q\nreceipt:r\n\n\0",
         "SUBSCRIBE\nid:1\ndestination:/topic/shut\nreceipt:r\n\n\0",
         "SUBSCRIBE\nid:1\ndestination:/queue/q\nreceipt:r\n\n\0",
     ] {

@@ -53,6 +53,11 @@ async fn one_node_serves_what_browsers_ask() {
         selectors_choose_from_topics(&gateway).await;
         requests_are_answered(&gateway).await;
         errors_are_whose_fault_they_are(&gateway).await;
+        if mode == GatewayMode::Pooled {
+            one_frame_ends_nobody_elses_connection(&gateway, &rabbit).await;
+        }
+        users_are_by_themselves(&gateway).await;
+        acknowledging_is_each_clients_own(&gateway, mode).await;
         dead_tabs_leave_nothing(&gateway, &rabbit).await;
         gateway.stop().await;
     }
@@ -216,6 +221,134 @@ async fn errors_are_whose_fault_they_are(gateway: &TestServer) {
         .send("SEND\ndestination:/queue/innocent\n\nstill here\0")
         .await;
     innocent.message("still here").await;
+}
+
+/// What RabbitMQ closes a connection for costs nobody else anything.
+async fn one_frame_ends_nobody_elses_connection(gateway: &TestServer, rabbit: &Rabbit) {
+    let mut innocent = gateway.client_as("1.2", LOGIN).await;
+    innocent.done("BEGIN\ntransaction:t", "").await;
+    let declare = "rabbit_amqqueue:declare(rabbit_misc:r(<<\"/\">>, queue, <<\"other\">>), true, false, \
+         [{<<\"x-max-length\">>, long, 5}], none, <<\"test\">>).";
+    rabbit.control(&["eval", declare]);
+    let losses = |gateway: &TestServer| -> u64 {
+        let status = gateway.gateway.as_ref().unwrap().status();
+        status.connections.iter().map(|it| it.losses).sum()
+    };
+    let before = losses(gateway);
+    for frame in [
+        "SEND\ndestination:/topic/x\nexpiration:abc\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/topic/x\nuser-id:bob\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/topic/x\nmessage-id:abc\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/topic/x\npriority:abc\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/queue/innocent\nx-max-length:5\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/queue/amq.x\nreceipt:r\n\nx\0",
+        "SUBSCRIBE\nid:1\ndestination:/queue/innocent\nx-max-length:5\nreceipt:r\n\n\0",
+        "SUBSCRIBE\nid:1\ndestination:/queue/innocent\ndurable:false\nreceipt:r\n\n\0",
+    ] {
+        let mut guilty = gateway.client_as("1.2", LOGIN).await;
+        guilty.send(frame).await;
+        let answer = guilty.frame().await;
+        assert!(answer.starts_with("ERROR\n"), "{frame}: {answer}");
+    }
+    assert_eq!(losses(gateway), before, "no shared connection was lost");
+    innocent
+        .done("SEND\ndestination:/queue/innocent.tx\ntransaction:t", "x")
+        .await;
+    innocent.done("COMMIT\ntransaction:t", "").await;
+    // What nobody can know before costs a connection once, and then its client alone.
+    for _ in 0..4 {
+        let mut guilty = gateway.client_as("1.2", LOGIN).await;
+        guilty
+            .send("SUBSCRIBE\nid:1\ndestination:/queue/other\nreceipt:r\n\n\0")
+            .await;
+        let answer = guilty.frame().await;
+        assert!(answer.starts_with("ERROR\n"), "{answer}");
+    }
+    assert!(losses(gateway) <= before + 1, "{}", losses(gateway));
+}
+
+async fn users_are_by_themselves(gateway: &TestServer) {
+    let mut ann = gateway
+        .client_as("1.2", "login:guest\npasscode:guest\n")
+        .await;
+    ann.done("SUBSCRIBE\nid:u\ndestination:/user/queue/p", "")
+        .await;
+    let mut spy = gateway.client_as("1.2", LOGIN).await;
+    spy.done("SUBSCRIBE\nid:1\ndestination:/topic/#", "").await;
+    ann.send("SEND\ndestination:/user/queue/p\n\nsecret\0")
+        .await;
+    ann.message("secret").await;
+    spy.send("SEND\ndestination:/topic/open\n\nopen\0").await;
+    spy.message("open").await;
+    for frame in [
+        "SUBSCRIBE\nid:2\ndestination:/topic/stompbox.user.guest.queue.p\n\n\0",
+        "SEND\ndestination:/exchange/amq.topic/stompbox.user.guest.queue.p\n\n\0",
+    ] {
+        let mut spy = gateway.client_as("1.2", LOGIN).await;
+        spy.send(frame).await;
+        spy.error("invalid-request").await;
+    }
+}
+
+/// RabbitMQ takes a cumulative `ACK` for all that its connection got.
+async fn acknowledging_is_each_clients_own(gateway: &TestServer, mode: GatewayMode) {
+    let (slow, quick) = (
+        format!("/queue/slow.{mode}"),
+        format!("/queue/quick.{mode}"),
+    );
+    let mut clients = Vec::new();
+    // As many as there are connections and more, so that two are on the same.
+    for _ in 0..3 {
+        let mut client = gateway.client_as("1.2", LOGIN).await;
+        client
+            .done(
+                &format!("SUBSCRIBE\nid:s\ndestination:{slow}\nack:client\nprefetch-count:1"),
+                "",
+            )
+            .await;
+        client
+            .done(
+                &format!("SUBSCRIBE\nid:q\ndestination:{quick}\nack:client"),
+                "",
+            )
+            .await;
+        clients.push(client);
+    }
+    let mut producer = gateway.client_as("1.2", LOGIN).await;
+    for _ in 0..3 {
+        producer
+            .done(&format!("SEND\ndestination:{slow}"), "unacknowledged")
+            .await;
+    }
+    for client in &mut clients {
+        client.message("unacknowledged").await;
+    }
+    for number in 0..6 {
+        producer
+            .done(&format!("SEND\ndestination:{quick}"), &number.to_string())
+            .await;
+    }
+    if mode == GatewayMode::Passthrough {
+        // A connection is one client's, which may not mix what it acknowledges.
+        return;
+    }
+    for client in &mut clients {
+        let mut last = client.frame().await;
+        let more = timeout(Duration::from_millis(300), client.frame()).await;
+        if let Ok(frame) = more {
+            last = frame;
+        }
+        let id = header(&last, "ack").unwrap();
+        client.done(&format!("ACK\nid:{id}"), "").await;
+    }
+    drop(clients);
+    let mut other = gateway.client_as("1.2", LOGIN).await;
+    subscribe(&mut other, "o", &slow, "").await;
+    let mut left = 0;
+    while left < 3 {
+        let frame = other.frame().await;
+        left += usize::from(frame.starts_with("MESSAGE\n"));
+    }
 }
 
 async fn dead_tabs_leave_nothing(gateway: &TestServer, rabbit: &Rabbit) {

@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, ValueEnum};
 
 use super::{
-    Connect,
+    Connect, DurableVerb,
     connect::{ACK_MODES, duration, rate, size},
 };
 
@@ -100,6 +100,13 @@ pub(crate) struct Publish {
 /// --format knows %d the destination, %H{NAME} a header, %b the body, %s its bytes, %I the message-id,
 /// %t the time as in RFC 3339, %n a line end, %% a percent sign, \n and \t.
 #[derive(Debug, ClapArgs)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    subcommand_negates_reqs = true,
+    subcommand_value_name = "ls|rm",
+    subcommand_help_heading = "Durable subscriptions"
+)]
 #[command(after_help = "Examples:
   stompbox sub /topic/prices
   stompbox sub /queue/orders --ack client-individual -C 10 --output ndjson
@@ -108,6 +115,8 @@ pub(crate) struct Publish {
   stompbox sub /topic/log --format '%t %H{level} %b\\n'
   stompbox sub /topic/news --durable reader --client-id ann")]
 pub(crate) struct Subscribe {
+    #[command(subcommand)]
+    pub(crate) verb: Option<DurableVerb>,
     /// Destinations, as /queue/NAME or /topic/NAME.
     #[arg(required = true)]
     pub(crate) destinations: Vec<String>,

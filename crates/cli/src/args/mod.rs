@@ -1,5 +1,6 @@
 //! What was typed.
 
+mod admin;
 mod connect;
 mod messages;
 mod serve;
@@ -9,6 +10,10 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
 
+pub(crate) use admin::{
+    Admin, DurableVerb, Events, Kick, KickBy, Kind, List, Listing, Move, Purge, Replay, Report,
+    Show, SortDestinations, Top, Which,
+};
 pub(crate) use connect::Connect;
 pub(crate) use messages::{Browse, Output, Publish, Reply, Request, Subscribe};
 pub(crate) use serve::{Gateway, Secret, Serve, ServeOptions};
@@ -38,6 +43,14 @@ pub(crate) enum Command {
     #[command(visible_alias = "ping")]
     Rtt(Box<RoundTrip>),
     Tap(Tap),
+    Top(Box<Top>),
+    Ls(Box<List>),
+    Show(Box<Show>),
+    Purge(Box<Purge>),
+    Move(Box<Move>),
+    Replay(Box<Replay>),
+    Kick(Box<Kick>),
+    Events(Box<Events>),
     Doctor(Box<Doctor>),
     #[command(subcommand)]
     Context(ContextVerb),

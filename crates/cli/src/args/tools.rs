@@ -177,6 +177,9 @@ pub(crate) enum ContextVerb {
         /// Roots to trust, in PEM.
         #[arg(long, value_name = "FILE")]
         ca: Option<PathBuf>,
+        /// The admin listener's URL, as https://mq.example.com:61680.
+        #[arg(long, value_name = "URL")]
+        admin: Option<String>,
         /// Use it from now on.
         #[arg(long)]
         select: bool,

@@ -104,7 +104,7 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 # Brokers behind this front, instead of the embedded one: docs/gateway.md.
 #[gateway]
 #upstream = ["stomp://localhost:61613"]
-# generic, rabbitmq, activemq or artemis
+# generic, rabbitmq, activemq, artemis or hornetq
 #kind = "generic"
 # auto, passthrough or pooled
 #mode = "auto"

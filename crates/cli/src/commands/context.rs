@@ -24,6 +24,7 @@ pub(crate) fn run(verb: ContextVerb) -> Result<(), Failure> {
             vhost,
             client_id,
             ca,
+            admin,
             select,
         } => {
             let context = Context {
@@ -34,6 +35,7 @@ pub(crate) fn run(verb: ContextVerb) -> Result<(), Failure> {
                 vhost,
                 client_id,
                 ca: ca.map(whole).transpose()?,
+                admin,
             };
             if select {
                 contexts.selected = Some(name.clone());
@@ -76,6 +78,7 @@ fn list(contexts: &Contexts, output: Output, out: &mut dyn std::io::Write) -> Re
             "selected": contexts.selected.as_ref() == Some(name),
             "server": context.server,
             "user": context.user,
+            "admin": context.admin,
         })
     });
     match output {

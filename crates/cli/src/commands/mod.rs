@@ -1,6 +1,7 @@
 //! One module a command.
 
 pub(crate) mod acl;
+pub(crate) mod admin;
 pub(crate) mod bench;
 pub(crate) mod browse;
 pub(crate) mod completion;

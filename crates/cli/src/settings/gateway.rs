@@ -29,7 +29,7 @@ pub(crate) struct GatewayOptions {
         value_delimiter = ','
     )]
     pub(crate) upstream: Vec<String>,
-    /// What the brokers are: generic, rabbitmq, activemq or artemis. [default: generic]
+    /// What the brokers are: generic, rabbitmq, activemq, artemis or hornetq. [default: generic]
     #[arg(long, value_name = "KIND", env = "STOMPBOX_UPSTREAM_KIND")]
     pub(crate) upstream_kind: Option<String>,
     /// How clients share connections to them: auto, passthrough or pooled. [default: auto]

@@ -165,8 +165,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 .as_ref()
                 .into(),
             dialect: match frame.header("x-dialect") {
-                Some(dialect) => Some(dialect.parse()?),
-                None => None,
+                // Behind a gateway it is the broker's.
+                Some(dialect) if self.shared.gateway.is_none() => Some(dialect.parse()?),
+                _ => None,
             },
             ..Identity::default()
         };
@@ -234,8 +235,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         act: Option<Act>,
         now: Time,
     ) -> Result<Option<Command>, Refusal> {
+        // What the gateway gives to the engine it has asked its rules about.
+        let mut open = self.relay.is_some().then(Guard::open);
         let mut client = Client {
-            guard: &mut self.guard,
+            guard: open.as_mut().unwrap_or(&mut self.guard),
             broker: &self.shared.config.broker,
             version: self.session.version(),
             identity: &self.identity,

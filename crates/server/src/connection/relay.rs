@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::{BATCH, BRIEF, Connection};
 use crate::{
-    gateway::{Act, Admitted, Failure, Gateway, Introduction, Item},
-    requests::{Client, Refusal},
+    gateway::{Act, Admitted, Failure, Gateway, Introduction, Item, Rules},
+    requests::Refusal,
     users::Principal,
     websocket::CloseCode,
 };
@@ -67,15 +67,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(relay) = &mut self.relay else {
             return Ok(Relayed::Engine(None));
         };
-        let mut client = Client {
-            guard: &mut self.guard,
-            broker: &self.shared.config.broker,
-            version: self.session.version(),
-            identity: &self.identity,
-            run: &self.shared.run,
-            now: 0,
-        };
-        client.permit(event)?;
+        if let Some(gateway) = &self.shared.gateway {
+            let mut rules = Rules {
+                guard: &mut self.guard,
+                kind: gateway.kind(),
+                user: &self.identity.login,
+            };
+            if let Err(failure) = rules.permit(event) {
+                relay.mail.items.push_back(Item::Failure(failure));
+                return Ok(Relayed::Done);
+            }
+        }
         if let Event::Disconnect { receipt } = event {
             if relay.quit() {
                 return Ok(Relayed::Engine(None));
@@ -184,7 +186,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.collect();
         let close = match failure.code {
             "upstream-lost" | "upstream-unavailable" => CloseCode::GoingAway,
-            "slow-consumer" | "refused" => CloseCode::Policy,
+            "slow-consumer" | "refused" | "access-denied" => CloseCode::Policy,
             _ => CloseCode::Protocol,
         };
         self.finish(close, &failure.message);

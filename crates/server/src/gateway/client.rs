@@ -251,7 +251,12 @@ impl Client {
         let reply = frame
             .header("reply-to")
             .filter(|it| it.starts_with("/temp-"));
-        let on_own = !self.main.is_own && (route.is_own || reply.is_some());
+        let is_own = |name: &str, value: &str| kind::is_own_message(kind, name, value);
+        let on_own = !self.main.is_own
+            && (route.is_own
+                || reply.is_some()
+                || self.gateway.is_quarantined(&route.destination)
+                || frame.headers().any(|(name, value)| is_own(&name, &value)));
         if on_own && transaction.is_some() {
             let why = "a message to what needs a connection of its own can't be in a transaction of a pooled \
                  connection: connect with a login of the broker's own";
@@ -359,7 +364,8 @@ impl Client {
         let is_own = route.is_own
             || headers
                 .iter()
-                .any(|(name, value)| kind::is_own_subscription(name, value));
+                .any(|(name, value)| kind::is_own_subscription(kind, name, value))
+            || self.gateway.is_quarantined(&route.destination);
         if route.is_topic && !is_own && !self.main.is_own {
             let (used, receipt) = self
                 .gateway
@@ -409,9 +415,10 @@ impl Client {
         if let Some(given) = given {
             all.push(("id".into(), given.into()));
         }
-        let mode = match shared_ack {
-            Ack::WhenWritten => AckMode::Client,
-            _ => ack,
+        let mode = match on_own {
+            true => ack,
+            // Whatever the client's mode is, here each message is acknowledged by itself.
+            false => AckMode::ClientIndividual,
         };
         all.push(("ack".into(), mode.as_str().into()));
         if let Some((name, value)) = route.extra {
@@ -424,7 +431,7 @@ impl Client {
             let said = all.iter().any(|(own, _)| **own == **name)
                 || matches!(&**name, "id" | "receipt" | "content-length")
                 || (chosen_here.is_some() && name == "selector");
-            if said {
+            if said || !(on_own || kind::is_shared_subscription(kind, name)) {
                 continue;
             }
             let value = match kind {

@@ -98,6 +98,8 @@ pub enum UpstreamKind {
     Activemq,
     /// Artemis, with or without prefixes.
     Artemis,
+    /// HornetQ, whose destinations have to be there.
+    Hornetq,
 }
 
 /// How clients share connections to the brokers.
@@ -162,7 +164,7 @@ pub struct UnknownName {
 
 names!(UpstreamKind, "kind of upstream",
     "generic" => Self::Generic, "rabbitmq" => Self::Rabbitmq,
-    "activemq" => Self::Activemq, "artemis" => Self::Artemis);
+    "activemq" => Self::Activemq, "artemis" => Self::Artemis, "hornetq" => Self::Hornetq);
 names!(GatewayMode, "mode",
     "auto" => Self::Auto, "passthrough" => Self::Passthrough, "pooled" => Self::Pooled);
 names!(OnLoss, "policy", "hold" => Self::Hold, "close" => Self::Close);

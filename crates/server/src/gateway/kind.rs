@@ -27,6 +27,13 @@ pub(super) struct Route<'a> {
 
 const USER: &str = "/topic/stompbox.user.";
 
+/// What names of users' topics have in them, and no client can write.
+pub(super) const USERS: &str = "stompbox.user.";
+
+/// What HornetQ's names of queues and topics begin with.
+const HORNETQ_QUEUE: &str = "jms.queue.";
+const HORNETQ_TOPIC: &str = "jms.topic.";
+
 /// Reads a client's destination. `user`: its login, or nothing.
 ///
 /// # Errors
@@ -40,7 +47,7 @@ pub(super) fn route<'a>(
 ) -> Result<Route<'a>, &'static str> {
     if let Some(rest) = name.strip_prefix("/user/") {
         let topic = user_topic(purpose, rest, user)?;
-        return route(kind, purpose, &topic, user).map(|route| Route {
+        return plain_route(kind, purpose, &topic).map(|route| Route {
             destination: Cow::Owned(route.destination.into_owned()),
             is_topic: route.is_topic,
             is_own: route.is_own,
@@ -48,6 +55,18 @@ pub(super) fn route<'a>(
             prefix: route.prefix,
         });
     }
+    if keeps_users(kind, name) {
+        return Err("is kept for destinations of users: use /user/…");
+    }
+    plain_route(kind, purpose, name)
+}
+
+/// The same for a name that is not a user's.
+fn plain_route<'a>(
+    kind: UpstreamKind,
+    purpose: Purpose,
+    name: &'a str,
+) -> Result<Route<'a>, &'static str> {
     let named = |prefix| {
         name.strip_prefix(prefix)
             .filter(|rest: &&str| !rest.is_empty())
@@ -75,6 +94,8 @@ pub(super) fn route<'a>(
                         "has a wildcard and a /: RabbitMQ's levels are parted by dots alone",
                     );
                 }
+                // Queues of that name are the broker's own: it would close the connection.
+                let is_own = !is_topic && rest.starts_with("amq.");
                 let rest = encoded(rest);
                 let rest = if has_wildcard {
                     open_end(rest, "#")
@@ -86,7 +107,7 @@ pub(super) fn route<'a>(
                         Cow::Borrowed(_) => Cow::Borrowed(name),
                         Cow::Owned(rest) => Cow::Owned(format!("{}{rest}", &name[..7])),
                     },
-                    ..plain(is_topic, false)
+                    ..plain(is_topic, is_own)
                 })
             }
             UpstreamKind::Activemq if has_wildcard => {
@@ -113,21 +134,41 @@ pub(super) fn route<'a>(
                     ..plain(is_topic, false)
                 })
             }
+            UpstreamKind::Hornetq => Ok(Route {
+                destination: Cow::Owned(match is_topic {
+                    true => format!("{HORNETQ_TOPIC}{rest}"),
+                    false => format!("{HORNETQ_QUEUE}{rest}"),
+                }),
+                ..plain(is_topic, false)
+            }),
             _ => Ok(plain(is_topic, false)),
         };
     }
     if kind == UpstreamKind::Rabbitmq {
         for exchange in ["/exchange/amq.topic/", "/exchange/amq.direct/"] {
-            if named(exchange).is_some() {
+            if let Some(key) = named(exchange) {
+                if key.contains('/') {
+                    return Err("has more than a routing key behind its exchange: write / as %2F");
+                }
                 return Ok(plain(true, false));
             }
+        }
+        if name.starts_with("/exchange//") {
+            return Err("names no exchange");
         }
         if name == "/exchange/amq.fanout" {
             return Ok(plain(true, false));
         }
-        // Where nobody waits any more the broker drops it, and tells nobody.
-        if named("/reply-queue/").is_some() && purpose == Purpose::Send {
-            return Ok(plain(false, false));
+        if let Some(rest) = named("/reply-queue/") {
+            if purpose == Purpose::Subscribe {
+                return Err("is only for SEND");
+            }
+            // It names any queue. Where nobody waits any more the broker drops the message, and tells
+            // nobody; what is behind a / would be an error.
+            return match rest.contains('/') {
+                true => Err("is no reply destination"),
+                false => Ok(plain(false, false)),
+            };
         }
     }
     if kind == UpstreamKind::Artemis && (name.starts_with("/temp-") || name.starts_with("/reply-"))
@@ -187,6 +228,13 @@ pub(super) fn inbound<'a>(kind: UpstreamKind, name: &'a str, prefix: &str) -> Co
                 _ => Cow::Borrowed(name),
             }
         }
+        UpstreamKind::Hornetq => match name.strip_prefix(HORNETQ_QUEUE) {
+            Some(rest) => Cow::Owned(format!("/queue/{rest}")),
+            None => match name.strip_prefix(HORNETQ_TOPIC) {
+                Some(rest) => Cow::Owned(format!("/topic/{rest}")),
+                None => Cow::Borrowed(name),
+            },
+        },
         UpstreamKind::Artemis if !name.starts_with('/') => Cow::Owned(format!("{prefix}{name}")),
         _ => Cow::Borrowed(name),
     };
@@ -253,7 +301,7 @@ pub(super) fn prefetch(kind: UpstreamKind, messages: u32) -> Option<(&'static st
             "consumer-window-size",
             u64::from(messages).saturating_mul(10 << 10).to_string(),
         )),
-        UpstreamKind::Generic => None,
+        UpstreamKind::Generic | UpstreamKind::Hornetq => None,
     }
 }
 
@@ -268,10 +316,139 @@ pub(super) fn asked_prefetch(name: &str, value: &str) -> Option<u32> {
     }
 }
 
+/// Whether a name, or the rest of a pattern, is where messages to users go.
+fn keeps_users(kind: UpstreamKind, name: &str) -> bool {
+    let decoded = match kind {
+        UpstreamKind::Rabbitmq => percent_encoding::percent_decode_str(name).decode_utf8_lossy(),
+        _ => Cow::Borrowed(name),
+    };
+    [
+        "/topic/",
+        "/exchange/amq.topic/",
+        "jms.topic.",
+        "topic://",
+        "",
+    ]
+    .iter()
+    .any(|prefix| {
+        let rest = decoded.strip_prefix(prefix);
+        rest.is_some_and(|rest| rest.starts_with(USERS))
+    })
+}
+
+/// The names that rules have to allow, as the broker will read a destination. None: it is nobody's to
+/// forbid.
+///
+/// # Errors
+///
+/// Why nobody can say what the broker takes it for.
+pub(super) fn rule_names(
+    kind: UpstreamKind,
+    name: &str,
+    user: &str,
+) -> Result<Vec<String>, &'static str> {
+    if let Some(rest) = name.strip_prefix("/user/") {
+        let own = rest.starts_with("queue/") || rest.starts_with("topic/");
+        let of = rest.split_once('/').map(|(of, _)| of);
+        return Ok(match own || (!user.is_empty() && of == Some(user)) {
+            true => Vec::new(),
+            false => vec![name.to_owned()],
+        });
+    }
+    if name.starts_with("/temp-queue/") || name.starts_with("/temp-topic/") {
+        return Ok(Vec::new());
+    }
+    if kind == UpstreamKind::Rabbitmq {
+        let decoded = percent_encoding::percent_decode_str(name)
+            .decode_utf8()
+            .map_err(|_| "is not UTF-8 when its %XX are decoded")?;
+        let spelt = |prefix: &str, own: &str| {
+            let rest = decoded.strip_prefix(prefix)?;
+            Some(vec![format!("{own}{rest}")])
+        };
+        if decoded.starts_with("/reply-queue/amq.gen-") {
+            // The broker made that name, which nobody can guess.
+            return Ok(Vec::new());
+        }
+        return Ok(spelt("/reply-queue/", "/queue/")
+            .or_else(|| spelt("/amq/queue/", "/queue/"))
+            .or_else(|| spelt("/exchange/amq.topic/", "/topic/"))
+            .unwrap_or_else(|| vec![decoded.into_owned()]));
+    }
+    if name.starts_with("/reply-queue/") || name.starts_with("/reply-topic/") {
+        return Ok(Vec::new());
+    }
+    if name.contains("::") || name.contains("://") || name.contains('?') {
+        return Err("has ::, :// or ? in it, by which the broker may take it for something else");
+    }
+    // Several brokers take a list, each with rules of its own about prefixes.
+    let first = name.split(',').next().unwrap_or_default();
+    let prefix = ["/queue/", "/topic/"]
+        .into_iter()
+        .find(|prefix| first.starts_with(prefix))
+        .unwrap_or_default();
+    let part = |part: &str| {
+        let part = part.trim();
+        match part.starts_with('/') {
+            true => part.to_owned(),
+            false => format!("{prefix}{part}"),
+        }
+    };
+    let mut names: Vec<String> = name.split(',').map(part).collect();
+    if let Some(whole) = names.first_mut()
+        && !name.contains(',')
+    {
+        // A name without a prefix is one of the broker's own.
+        *whole = name.to_owned();
+    }
+    Ok(names)
+}
+
+/// Whether a message's headers may close the connection that it goes by, or make RabbitMQ declare
+/// its queue otherwise than it is: it then goes by one that is its client's alone.
+pub(super) fn is_own_message(kind: UpstreamKind, name: &str, value: &str) -> bool {
+    if kind != UpstreamKind::Rabbitmq {
+        return false;
+    }
+    match name {
+        "priority" => value.parse::<u8>().is_err(),
+        "expiration" => value.parse::<u32>().is_err(),
+        "timestamp" => value.parse::<u64>().is_err(),
+        "user-id" | "message-id" | "durable" | "auto-delete" | "exclusive" => true,
+        name => is_queue_argument(name),
+    }
+}
+
+/// Headers that RabbitMQ takes for arguments of the queue.
+fn is_queue_argument(name: &str) -> bool {
+    name.strip_prefix("x-").is_some_and(|rest| {
+        rest == "expires"
+            || rest == "overflow"
+            || rest == "message-ttl"
+            || rest == "queue-name"
+            || rest == "single-active-consumer"
+            || rest.starts_with("dead-letter-")
+            || rest.starts_with("max-")
+            || rest.starts_with("queue-")
+            || rest.starts_with("stream-")
+            || rest.starts_with("quorum-")
+            || rest.starts_with("delivery-limit")
+            || rest.starts_with("initial-cluster-size")
+    })
+}
+
 /// Headers by which a subscription asks for what the connection's own identity, or the broker's own
 /// queue, stands behind.
-pub(super) fn is_own_subscription(name: &str, value: &str) -> bool {
+pub(super) fn is_own_subscription(kind: UpstreamKind, name: &str, value: &str) -> bool {
+    if kind == UpstreamKind::Rabbitmq
+        && (is_queue_argument(name)
+            || matches!(name, "durable" | "auto-delete" | "exclusive" | "x-priority"))
+    {
+        return true;
+    }
     match name {
+        // What it browses is not acknowledged.
+        "browser" => value.trim() == "true",
         "durable" | "persistent" | "exclusive" | "auto-delete" => value.trim() == "true",
         "activemq.subscriptionName"
         | "activemq.subcriptionName"
@@ -280,6 +457,18 @@ pub(super) fn is_own_subscription(name: &str, value: &str) -> bool {
         | "x-queue-name" => true,
         _ => false,
     }
+}
+
+/// Whether a subscription's header may go by a shared connection: RabbitMQ would close that for some.
+pub(super) fn is_shared_subscription(kind: UpstreamKind, name: &str) -> bool {
+    kind != UpstreamKind::Rabbitmq || name == "prefetch-count"
+}
+
+/// The queue that RabbitMQ's `ERROR` is about, as clients name it.
+pub(super) fn queue_at_fault(body: &str) -> Option<String> {
+    let (_, rest) = body.split_once("queue '")?;
+    let (name, _) = rest.split_once('\'')?;
+    Some(format!("/queue/{}", encoded(name)))
 }
 
 /// Headers that some brokers let through to consumers, and that mean nothing to these.
@@ -298,7 +487,7 @@ mod tests {
     #[test]
     fn destinations_are_spelt_as_the_broker_does() {
         use Purpose::{Send, Subscribe};
-        use UpstreamKind::{Activemq, Artemis, Generic, Rabbitmq};
+        use UpstreamKind::{Activemq, Artemis, Generic, Hornetq, Rabbitmq};
         for (kind, purpose, name, spelt, is_topic) in [
             (Generic, Send, "/queue/a", "/queue/a", false),
             (Rabbitmq, Send, "/queue/a/b", "/queue/a%2Fb", false),
@@ -316,6 +505,8 @@ mod tests {
             (Activemq, Send, "/topic/a#", "/topic/a#", true),
             (Artemis, Subscribe, "/topic/a.**", "a.#", true),
             (Artemis, Send, "/queue/a", "a", false),
+            (Hornetq, Send, "/queue/a", "jms.queue.a", false),
+            (Hornetq, Subscribe, "/topic/a", "jms.topic.a", true),
         ] {
             let route = to(kind, purpose, name).expect(name);
             assert_eq!(
@@ -329,6 +520,73 @@ mod tests {
         assert_eq!(send.extra, Some(("destination-type", "ANYCAST")));
         let subscribe = to(Artemis, Subscribe, "/topic/a").unwrap();
         assert_eq!(subscribe.extra, Some(("subscription-type", "MULTICAST")));
+    }
+
+    #[test]
+    fn rules_are_asked_about_what_the_broker_takes_a_name_for() {
+        use UpstreamKind::{Activemq, Artemis, Generic, Rabbitmq};
+        let names = |kind, name| rule_names(kind, name, "ann");
+        for (kind, name, asked) in [
+            (Rabbitmq, "/queue/a%2Fb", vec!["/queue/a/b"]),
+            (Rabbitmq, "/queue/a,/queue/b", vec!["/queue/a,/queue/b"]),
+            (Rabbitmq, "/reply-queue/secret", vec!["/queue/secret"]),
+            (Rabbitmq, "/reply-queue/amq.gen-x", vec![]),
+            (Rabbitmq, "/amq/queue/secret", vec!["/queue/secret"]),
+            (Rabbitmq, "/exchange/amq.topic/a", vec!["/topic/a"]),
+            (Activemq, "/queue/a,/topic/b", vec!["/queue/a", "/topic/b"]),
+            (Activemq, "/queue/a,b", vec!["/queue/a", "/queue/b"]),
+            (Generic, "bare", vec!["bare"]),
+            (Generic, "/user/queue/x", vec![]),
+            (Generic, "/user/ann/queue/x", vec![]),
+            (Generic, "/user/bob/queue/x", vec!["/user/bob/queue/x"]),
+        ] {
+            assert_eq!(names(kind, name).expect(name), asked, "{name}");
+        }
+        for (kind, name) in [
+            (Rabbitmq, "/queue/%FF"),
+            (Artemis, "/queue/a::b"),
+            (Activemq, "queue://a"),
+            (Activemq, "/queue/a?x=y"),
+        ] {
+            assert!(names(kind, name).is_err(), "{name}");
+        }
+    }
+
+    #[test]
+    fn where_users_are_nobody_else_may_go() {
+        for name in [
+            "/topic/stompbox.user.ann.queue.x",
+            "/topic/stompbox.user.#",
+            "/topic/stompbox%2Euser.ann.queue.x",
+            "/exchange/amq.topic/stompbox.user.ann.queue.x",
+        ] {
+            for purpose in [Purpose::Send, Purpose::Subscribe] {
+                assert!(to(UpstreamKind::Rabbitmq, purpose, name).is_err(), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn headers_that_could_close_a_shared_connection_are_known() {
+        let own = |name, value| is_own_message(UpstreamKind::Rabbitmq, name, value);
+        for (name, value) in [
+            ("expiration", "abc"),
+            ("priority", "-1"),
+            ("user-id", "bob"),
+            ("x-max-length", "5"),
+            ("x-queue-type", "stream"),
+            ("durable", "false"),
+            ("message-id", "1"),
+        ] {
+            assert!(own(name, value), "{name}");
+        }
+        for (name, value) in [
+            ("expiration", "60000"),
+            ("priority", "9"),
+            ("x-request-id", "1"),
+        ] {
+            assert!(!own(name, value), "{name}");
+        }
     }
 
     #[test]
@@ -426,6 +684,10 @@ mod tests {
         assert_eq!(rabbit("/queue/a%20b%2Fc"), "/queue/a b/c");
         assert_eq!(rabbit("/queue/%ff"), "/queue/%ff");
         assert_eq!(rabbit("/queue/a%0Ab"), "/queue/a%0Ab");
+        assert_eq!(
+            inbound(UpstreamKind::Hornetq, "jms.topic.a", ""),
+            "/topic/a"
+        );
         assert_eq!(inbound(UpstreamKind::Artemis, "a", "/queue/"), "/queue/a");
         assert_eq!(
             inbound(UpstreamKind::Artemis, "/queue/a", "/queue/"),

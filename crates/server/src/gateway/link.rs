@@ -12,7 +12,9 @@ use std::{
 };
 
 use stompbox_broker::{Command, ConnectionId, Output};
-use stompbox_proto::{Command as Verb, ContentLength, Decoder, Dialect, Version, client, encode};
+use stompbox_proto::{
+    Command as Verb, ContentLength, Decoder, Dialect, FrameRef, Version, client, encode,
+};
 use tokio::{
     io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf},
     sync::{OwnedSemaphorePermit, oneshot},
@@ -22,7 +24,8 @@ use tracing::{debug, info, warn};
 
 use super::{
     Gateway,
-    config::OnLoss,
+    config::{OnLoss, UpstreamKind},
+    kind,
     mail::Failure,
     servers::{Io, jittered},
     state::State,
@@ -291,7 +294,7 @@ impl Refused {
 }
 
 /// Opens a connection, up to `CONNECTED`.
-async fn open(gateway: &Gateway, identity: &Identity) -> Result<Wire, Refused> {
+async fn open(gateway: &Arc<Gateway>, identity: &Identity) -> Result<Wire, Refused> {
     let unavailable = |why: &str| Refused {
         failure: Failure::unavailable(why, None),
         is_final: false,
@@ -355,6 +358,7 @@ async fn open(gateway: &Gateway, identity: &Identity) -> Result<Wire, Refused> {
                     epoch,
                     version,
                     server,
+                    gateway: Arc::clone(gateway),
                     input,
                     rest,
                     out: Vec::new(),
@@ -408,6 +412,7 @@ struct Wire {
     epoch: Instant,
     version: Version,
     server: String,
+    gateway: Arc<Gateway>,
     input: Vec<u8>,
     /// What came right behind `CONNECTED`.
     rest: Vec<u8>,
@@ -549,6 +554,7 @@ impl Wire {
                 Verb::Message => work.message(&frame),
                 Verb::Receipt => work.receipt(&frame),
                 Verb::Error => {
+                    Self::learn(&self.gateway, &frame, &mut work);
                     if !work.error(&frame) {
                         let message = frame.header("message").unwrap_or_default();
                         warn!(server = %self.server, %message, "an ERROR that is nobody's");
@@ -573,6 +579,18 @@ impl Wire {
             }
         }
         Ok(())
+    }
+
+    /// RabbitMQ tells by name which queue it closes the connection for.
+    fn learn(gateway: &Gateway, frame: &FrameRef<'_>, state: &mut State) {
+        if state.is_own || state.kind != UpstreamKind::Rabbitmq {
+            return;
+        }
+        let body = String::from_utf8_lossy(frame.body());
+        if let Some(queue) = kind::queue_at_fault(&body) {
+            state.refuse_destination(&queue, &body);
+            gateway.quarantine.add(queue);
+        }
     }
 
     /// Does what is due. True: something was.

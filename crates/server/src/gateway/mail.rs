@@ -79,6 +79,28 @@ impl Failure {
         }
     }
 
+    /// The broker says no.
+    pub(crate) fn upstream(message: &str, detail: &str) -> Self {
+        Self {
+            message: message.chars().take(500).collect(),
+            detail: detail.chars().take(4000).collect(),
+            code: "upstream-error",
+            retry: "never",
+            receipt: None,
+        }
+    }
+
+    /// A rule of the gateway's forbids it.
+    pub(crate) fn denied(why: &str, receipt: Option<Box<str>>) -> Self {
+        Self {
+            message: "access denied".into(),
+            detail: format!("Access denied: {why}.\n"),
+            code: "access-denied",
+            retry: "never",
+            receipt,
+        }
+    }
+
     /// The client asks for what can't be.
     pub(crate) fn refused(why: &str, receipt: Option<Box<str>>) -> Self {
         Self {

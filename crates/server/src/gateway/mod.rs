@@ -10,6 +10,8 @@ mod config;
 mod kind;
 mod link;
 mod mail;
+mod quarantine;
+mod rules;
 mod servers;
 mod state;
 mod topics;
@@ -34,6 +36,7 @@ pub use config::{
     GatewayConfig, GatewayMode, InvalidUpstream, OnLoss, UnknownName, Upstream, UpstreamKind,
 };
 pub(crate) use mail::{Failure, Item, Mail};
+pub(crate) use rules::Rules;
 pub use servers::{UpstreamStatus, UpstreamTlsError};
 
 use crate::{
@@ -42,6 +45,7 @@ use crate::{
     users::{Principal, Users},
 };
 use link::{Identity, Link};
+use quarantine::Quarantine;
 use servers::Servers;
 use topics::Topics;
 
@@ -54,6 +58,7 @@ pub(crate) struct Gateway {
     topics: Topics,
     own: Arc<Semaphore>,
     next_member: AtomicU64,
+    quarantine: Quarantine,
 }
 
 impl fmt::Debug for Gateway {
@@ -146,6 +151,7 @@ impl Gateway {
             topics: Topics::default(),
             own: Arc::new(Semaphore::new(most)),
             next_member: AtomicU64::new(1),
+            quarantine: Quarantine::default(),
             limits,
             config,
         };
@@ -198,6 +204,16 @@ impl Gateway {
         }
     }
 
+    /// Whether a destination has cost a shared connection, and goes by clients' own since.
+    fn is_quarantined(&self, destination: &str) -> bool {
+        self.config.kind == UpstreamKind::Rabbitmq && self.quarantine.has(destination)
+    }
+
+    /// What the brokers are.
+    pub(crate) fn kind(&self) -> UpstreamKind {
+        self.config.kind
+    }
+
     fn host(&self, server: usize) -> &str {
         match (&self.config.host, self.config.kind) {
             (Some(host), _) => host,
@@ -236,6 +252,15 @@ impl Gateway {
         let Some(principal) = pooled else {
             return self.pass_through(introduction, outbox, dialect).await;
         };
+        let mut headers = introduction.headers;
+        if let Some(user) = principal.login() {
+            // All of them have the gateway's login there, so that one's client-id must not be another's.
+            for (name, value) in &mut headers {
+                if name == "client-id" {
+                    *value = format!("{user}.{value}");
+                }
+            }
+        }
         let member = self.next_member.fetch_add(1, Ordering::Relaxed);
         let turn = usize::try_from(member).unwrap_or_default() % self.pool.len().max(1);
         let link = self.pool.get(turn);
@@ -246,7 +271,7 @@ impl Gateway {
             identity: Identity {
                 login: self.config.login.clone(),
                 passcode: self.config.passcode.clone(),
-                headers: introduction.headers,
+                headers,
             },
         })
     }

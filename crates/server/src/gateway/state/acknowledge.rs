@@ -2,7 +2,7 @@
 
 use stompbox_proto::{Command as Verb, ContentLength, Version};
 
-use super::{Ack, Member, State, Target};
+use super::{Ack, Member, State, Target, Unacked};
 use crate::gateway::mail::{Failure, Written};
 
 /// Before the numbers by which 1.2 acknowledges, to tell them from the engine's own: on a shared
@@ -98,8 +98,6 @@ impl State {
             return Err(Box::new(Failure::refused(why, receipt_for())));
         }
         let (number, subscription) = (found.number, found.subscription);
-        let message_id = found.message_id.clone();
-        let ack = found.ack.clone();
         let known = self.subscriptions.get(&subscription);
         let cumulative = matches!(
             known.map(|it| it.ack),
@@ -107,18 +105,28 @@ impl State {
         );
         let upstream = known.map(|it| self.upstream_id(subscription, it));
         let upstream = upstream.unwrap_or_default();
+        // RabbitMQ takes a cumulative one for all of a connection's, and so for other clients' too: on
+        // a shared connection each message is acknowledged by itself.
+        let is_meant = |it: &&Unacked| match cumulative && !self.is_own {
+            true => it.subscription == subscription && it.number <= number,
+            false => it.number == number,
+        };
+        let meant: Vec<Unacked> = own.window.iter().filter(is_meant).cloned().collect();
         let name = transaction.map(|id| self.transaction(member, id));
-        let mut all = self.ack_headers(&ack, &message_id, &upstream);
-        if let Some(name) = &name {
-            all.push(("transaction", name));
-        }
-        all.extend(headers.iter().map(|(n, v)| (&**n, &**v)));
         let length = ContentLength::Auto;
-        self.request(member, verb, all.into_iter(), b"", length, receipt)
-            .map_err(|error| Box::new(Failure::refused(&error.to_string(), receipt_for())))?;
+        for (at, delivery) in meant.iter().enumerate() {
+            let mut all = self.ack_headers(delivery, &upstream);
+            if let Some(name) = &name {
+                all.push(("transaction", name));
+            }
+            all.extend(headers.iter().map(|(n, v)| (&**n, &**v)));
+            let receipt = receipt.filter(|_| at + 1 == meant.len());
+            self.request(member, verb, all.into_iter(), b"", length, receipt)
+                .map_err(|error| Box::new(Failure::refused(&error.to_string(), receipt_for())))?;
+        }
         if let Some(own) = self.members.get_mut(&member) {
             match transaction.and_then(|id| own.transactions.get_mut(id)) {
-                Some(acknowledged) => acknowledged.push((subscription, number)),
+                Some(settled) => settled.push((subscription, number, cumulative)),
                 None => own.settle(subscription, number, cumulative),
             }
         }
@@ -127,12 +135,11 @@ impl State {
 
     fn ack_headers<'h>(
         &self,
-        ack: &'h Option<Box<str>>,
-        message_id: &'h str,
+        delivery: &'h Unacked,
         subscription: &'h str,
     ) -> Vec<(&'h str, &'h str)> {
-        let version = self.up.map(|up| up.version);
-        match (version, ack) {
+        let message_id = &*delivery.message_id;
+        match (self.up.map(|up| up.version), &delivery.ack) {
             (Some(Version::V1_2), Some(ack)) => vec![("id", ack)],
             (Some(Version::V1_0), _) => vec![("message-id", message_id)],
             _ => vec![("message-id", message_id), ("subscription", subscription)],
@@ -147,7 +154,7 @@ impl State {
         }
     }
 
-    /// Messages were written to their client, who need not acknowledge them.
+    /// A message was written to its client, who need not acknowledge them.
     pub(crate) fn written(&mut self, member: u64, written: &Written) {
         let Some(own) = self.members.get_mut(&member) else {
             return;
@@ -155,13 +162,11 @@ impl State {
         let at = own
             .window
             .binary_search_by_key(&written.number, |it| it.number);
-        let Some(found) = at.ok().and_then(|at| own.window.get(at)) else {
+        let Some(delivery) = at.ok().and_then(|at| own.window.remove(at)) else {
             return;
         };
-        let (message_id, ack) = (found.message_id.clone(), found.ack.clone());
-        own.settle(written.subscription, written.number, true);
         let upstream = written.subscription.to_string();
-        let headers = self.ack_headers(&ack, &message_id, &upstream);
+        let headers = self.ack_headers(&delivery, &upstream);
         // What came in a frame goes into one.
         let _ = self.put(
             None,

@@ -10,6 +10,7 @@ use super::{
     acknowledge::{ACK_OWN, ACK_SHARED},
 };
 use crate::gateway::{
+    config::UpstreamKind,
     kind,
     mail::{Failure, Item, Written},
     view::View,
@@ -61,21 +62,9 @@ impl State {
             };
             number.filter(|number| self.subscriptions.contains_key(number))
         });
-        let mut failure = Failure {
-            message: frame
-                .header("message")
-                .map_or_else(|| "the broker refuses".to_owned(), Cow::into_owned)
-                .chars()
-                .take(500)
-                .collect(),
-            detail: String::from_utf8_lossy(frame.body())
-                .chars()
-                .take(4000)
-                .collect(),
-            code: "upstream-error",
-            retry: "never",
-            receipt: None,
-        };
+        let message = frame.header("message");
+        let message = message.as_deref().unwrap_or("the broker refuses");
+        let mut failure = Failure::upstream(message, &String::from_utf8_lossy(frame.body()));
         if self.is_own {
             if let Some(Awaited::Client { receipt, .. }) =
                 named.and_then(|number| self.awaited.remove(&number))
@@ -110,7 +99,9 @@ impl State {
                 })
                 .map(|(number, _)| *number)
         };
-        let Some(number) = named.or_else(oldest) else {
+        // Of RabbitMQ's many have nothing to do with what is waited for.
+        let guesses = self.kind != UpstreamKind::Rabbitmq;
+        let Some(number) = named.or_else(|| guesses.then(oldest).flatten()) else {
             return false;
         };
         match self.awaited.remove(&number) {
@@ -136,7 +127,7 @@ impl State {
         }
     }
 
-    fn end_by_error(&mut self, number: u64, failure: &Failure) -> bool {
+    pub(super) fn end_by_error(&mut self, number: u64, failure: &Failure) -> bool {
         let Some(subscription) = self.subscriptions.remove(&number) else {
             return false;
         };
@@ -144,6 +135,28 @@ impl State {
         self.names.remove(&id);
         self.refuse(&subscription.target, failure);
         true
+    }
+
+    /// The broker closes the connection for a destination: who waits to be subscribed to it is told, and
+    /// is not subscribed again.
+    pub(crate) fn refuse_destination(&mut self, destination: &str, why: &str) {
+        let failure = Failure::upstream("the broker refuses the destination", why);
+        let unconfirmed = self.awaited.values().filter_map(|it| match it {
+            Awaited::Subscribed { subscription, .. } => Some(*subscription),
+            _ => None,
+        });
+        let of_it = |number: &u64| {
+            let found = self.subscriptions.get(number);
+            found.is_some_and(|it| {
+                it.headers
+                    .iter()
+                    .any(|(name, value)| &**name == "destination" && &**value == destination)
+            })
+        };
+        let numbers: Vec<u64> = unconfirmed.filter(of_it).collect();
+        for number in numbers {
+            self.end_by_error(number, &failure);
+        }
     }
 
     pub(super) fn refuse(&self, target: &Target, failure: &Failure) {
@@ -177,6 +190,10 @@ impl State {
         };
         let destination = frame.header("destination").unwrap_or_default();
         let destination = kind::inbound(self.kind, &destination, subscription.prefix);
+        if destination.starts_with("/user/") && !subscription.is_users() {
+            // A pattern takes in what is a user's alone.
+            return;
+        }
         let (member, id) = match &subscription.target {
             Target::Topic(topic) => {
                 let message = relayed(frame, &destination);

@@ -7,6 +7,10 @@ use stompbox_proto::{Dialect, Version, encode};
 use super::{Awaited, State, Up};
 use crate::gateway::mail::{Failure, Item};
 
+/// Connections that may be lost before the broker has confirmed a subscription; then its client is told, and
+/// it is not made again.
+const MOST_LOSSES: u32 = 3;
+
 impl State {
     /// There is a connection: subscriptions are made again, each once, and then comes what waited.
     pub(crate) fn connected(&mut self, version: Version) {
@@ -85,6 +89,15 @@ impl State {
                     subscription,
                     receipt,
                 } => {
+                    // It may be what the connection is lost for.
+                    let found = self.subscriptions.get_mut(&subscription);
+                    if found.is_some_and(|it| {
+                        it.losses += 1;
+                        it.losses >= MOST_LOSSES
+                    }) {
+                        self.end_by_error(subscription, &Failure::lost(receipt));
+                        continue;
+                    }
                     let kept = Awaited::Subscribed {
                         subscription,
                         receipt,

@@ -20,6 +20,7 @@ pub(super) use subscriptions::Subscribe;
 
 use super::{
     config::UpstreamKind,
+    kind,
     mail::{Failure, Item},
     topics::Topic,
 };
@@ -69,8 +70,9 @@ pub(super) struct Up {
 pub(super) struct Member {
     outbox: Arc<Outbox>,
     dialect: Dialect,
-    /// What each open transaction acknowledges.
-    transactions: HashMap<Box<str>, Vec<(u64, u64)>>,
+    /// What each open transaction acknowledges: subscription, delivery, and whether it takes in all
+    /// before it.
+    transactions: HashMap<Box<str>, Vec<(u64, u64, bool)>>,
     /// Deliveries that wait for an acknowledgement, the oldest first.
     window: VecDeque<Unacked>,
     /// Deliveries before this number were lost with their connection, and come again.
@@ -79,7 +81,7 @@ pub(super) struct Member {
     subscriptions: Vec<u64>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Unacked {
     number: u64,
     subscription: u64,
@@ -100,6 +102,19 @@ struct Subscription {
     selector: Option<Arc<Selector>>,
     /// The broker makes it by itself, for a `reply-to`.
     is_implied: bool,
+    /// How often the connection was lost before the broker had confirmed it.
+    losses: u32,
+}
+
+impl Subscription {
+    /// Whether it is to a user's own destination.
+    fn is_users(&self) -> bool {
+        let destination = self
+            .headers
+            .iter()
+            .find(|(name, _)| &**name == "destination");
+        destination.is_some_and(|(_, it)| it.contains(kind::USERS))
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -309,8 +324,8 @@ impl State {
             return Err(Box::new(Failure::lost(receipt.map(Into::into))));
         };
         if commits && let Some(member) = self.members.get_mut(&member) {
-            for (subscription, number) in acknowledged {
-                member.settle(subscription, number, false);
+            for (subscription, number, cumulative) in acknowledged {
+                member.settle(subscription, number, cumulative);
             }
         }
         let name = self.transaction(member, id);

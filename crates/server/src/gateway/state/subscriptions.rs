@@ -55,6 +55,7 @@ impl State {
             prefix,
             selector,
             is_implied: false,
+            losses: 0,
         };
         let number = self.add(Some(member), subscription, receipt)?;
         if let Some(own) = self.members.get_mut(&member) {
@@ -84,6 +85,7 @@ impl State {
             prefix: "",
             selector: None,
             is_implied: true,
+            losses: 0,
         };
         self.names.insert(name.into(), number);
         self.subscriptions.insert(number, subscription);
@@ -113,6 +115,7 @@ impl State {
             prefix,
             selector: None,
             is_implied: false,
+            losses: 0,
         };
         match self.add(None, subscription, None) {
             Ok(number) => number,

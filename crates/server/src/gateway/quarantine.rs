@@ -1,0 +1,55 @@
+//! Queues for which RabbitMQ closes a connection: declared with other arguments than those of STOMP, say.
+//! It tells so only when it does; from then on they go by connections of their clients' own.
+
+use std::{
+    collections::HashSet,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+/// Names that are kept; then all are forgotten, and cost a connection each once more.
+const MOST: usize = 10_000;
+
+/// Destinations, as the broker spells them.
+#[derive(Debug, Default)]
+pub(super) struct Quarantine {
+    names: Mutex<HashSet<Box<str>>>,
+    /// How many there are: in most cases none, and nobody has to look.
+    count: AtomicUsize,
+}
+
+impl Quarantine {
+    pub(super) fn has(&self, destination: &str) -> bool {
+        self.count.load(Ordering::Acquire) > 0 && self.lock().contains(destination)
+    }
+
+    pub(super) fn add(&self, destination: String) {
+        let mut names = self.lock();
+        if names.len() >= MOST {
+            names.clear();
+        }
+        names.insert(destination.into());
+        self.count.store(names.len(), Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_kept_up_to_a_limit() {
+        let quarantine = Quarantine::default();
+        assert!(!quarantine.has("/queue/a"));
+        for number in 0..=MOST {
+            quarantine.add(format!("/queue/{number}"));
+        }
+        assert!(quarantine.has(&format!("/queue/{MOST}")) && !quarantine.has("/queue/1"));
+    }
+}

@@ -1,0 +1,199 @@
+//! `cargo xtask bench gateway`: a RabbitMQ, a gateway in each mode before it, and the embedded broker, side by
+//! side in one run.
+
+use std::{
+    fs,
+    process::{Command, Stdio},
+    thread,
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use crate::{
+    interop::{process::Server, rabbitmq::Rabbit},
+    tools::{Failure, cargo, run, target},
+};
+
+/// Times that each is measured, in turn; the middle one counts.
+const ROUNDS: usize = 3;
+
+/// A server, where clients reach it, and whose CPU time is counted.
+struct Place {
+    name: &'static str,
+    tcp: String,
+    ws: String,
+    process: Option<u32>,
+}
+
+/// Starts all, and measures.
+pub(crate) fn all() -> Result<(), Failure> {
+    run(cargo().args(["build", "--release", "--package", "stompbox-cli"]))?;
+    if !Rabbit::is_installed() {
+        return Err("it takes Debian's package rabbitmq-server".into());
+    }
+    let rabbit = Rabbit::start()?;
+    let options = |mode: &str| {
+        let upstream = rabbit.tcp();
+        ["--upstream", &upstream, "--upstream-kind", "rabbitmq", "--mode", mode]
+            .into_iter()
+            .chain(["--upstream-login", "guest", "--upstream-passcode", "guest"])
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let passthrough = Server::start_release("gateway", &options("passthrough"))?;
+    let pooled = Server::start_release("gateway", &options("pooled"))?;
+    let embedded = Server::start_release("serve", &[])?;
+    let place = |name, server: &Server| Place {
+        name,
+        tcp: server.tcp.clone(),
+        ws: server.ws.clone(),
+        process: Some(server.id()),
+    };
+    let direct = Place {
+        name: "RabbitMQ",
+        tcp: rabbit.tcp(),
+        ws: rabbit.ws(),
+        process: None,
+    };
+    let passthrough = place("passthrough", &passthrough);
+    let pooled = place("pooled", &pooled);
+    let embedded = place("embedded broker", &embedded);
+    let before = [&direct, &passthrough, &pooled];
+    println!("| | {} | |\n|---|---:|---:|", "measured");
+    let queue = ["pubsub", "/queue/bench", "-d", "4s"];
+    let rates = rounds(&before, |place| bench(place, &place.tcp, &queue))?;
+    for (place, seen) in before.iter().zip(&rates) {
+        row("queue over TCP", place, "messages/s", seen.rate, rates[0].rate);
+        if let Some(cpu) = seen.cpu {
+            println!("| queue over TCP, {}: CPU of the gateway a message | {cpu:.1} µs | |", place.name);
+        }
+    }
+    let paced = ["pubsub", "/queue/paced", "-d", "4s", "--rate", "5k/s"];
+    let paced = rounds(&before, |place| bench(place, &place.tcp, &paced))?;
+    for (place, seen) in before.iter().zip(&paced) {
+        let more = seen.p99 - paced[0].p99;
+        println!(
+            "| p99 at 5,000 messages/s, {} | {:.2} ms | {more:+.2} ms |",
+            place.name, seen.p99
+        );
+    }
+    let spread = [&direct, &pooled, &embedded];
+    let topic = ["pubsub", "/topic/bench", "-d", "4s", "-c", "1000", "--window", "20"];
+    let fan_out = rounds(&spread, |place| bench(place, &place.ws, &topic))?;
+    for (place, seen) in spread.iter().zip(&fan_out) {
+        row("topic to 1,000 WebSockets", place, "deliveries/s", seen.rate, fan_out[0].rate);
+    }
+    let connect = ["conn", "-c", "16", "-d", "3s"];
+    let storm = rounds(&spread, |place| bench(place, &place.ws, &connect))?;
+    for (place, seen) in spread.iter().zip(&storm) {
+        row("connects by WebSocket", place, "connects/s", seen.rate, storm[0].rate);
+    }
+    for place in [&pooled, &embedded] {
+        let each = idle(place)?;
+        println!("| an idle WebSocket client, {} | {each:.1} KiB | |", place.name);
+    }
+    Ok(())
+}
+
+fn row(what: &str, place: &Place, unit: &str, value: f64, beside: f64) {
+    println!(
+        "| {what}, {} | {value:.0} {unit} | {:.2} |",
+        place.name,
+        value / beside
+    );
+}
+
+/// What one run says.
+#[derive(Clone, Copy)]
+struct Seen {
+    rate: f64,
+    p99: f64,
+    /// Microseconds of the server's for each message.
+    cpu: Option<f64>,
+}
+
+/// Measures all places in turn, several times; gives the middle of each.
+fn rounds(
+    places: &[&Place],
+    mut measure: impl FnMut(&Place) -> Result<Seen, Failure>,
+) -> Result<Vec<Seen>, Failure> {
+    let mut all: Vec<Vec<Seen>> = places.iter().map(|_| Vec::new()).collect();
+    for _ in 0..ROUNDS {
+        for (place, seen) in places.iter().zip(&mut all) {
+            seen.push(measure(place)?);
+        }
+    }
+    let middle = |mut values: Vec<f64>| {
+        values.sort_by(f64::total_cmp);
+        values[values.len() / 2]
+    };
+    let of = |seen: &Vec<Seen>| Seen {
+        rate: middle(seen.iter().map(|it| it.rate).collect()),
+        p99: middle(seen.iter().map(|it| it.p99).collect()),
+        cpu: seen[0].cpu.map(|_| middle(seen.iter().filter_map(|it| it.cpu).collect())),
+    };
+    Ok(all.iter().map(of).collect())
+}
+
+fn bench(place: &Place, url: &str, args: &[&str]) -> Result<Seen, Failure> {
+    let before = place.process.map(cpu_time).transpose()?;
+    let output = Command::new(target().join("release/stompbox"))
+        .arg("bench")
+        .args(args)
+        .args(["--json", "-s", url, "-u", "guest", "--passcode", "guest"])
+        .output()?;
+    let after = place.process.map(cpu_time).transpose()?;
+    let report: Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+        let problem = String::from_utf8_lossy(&output.stderr).into_owned();
+        format!("{}: {problem}", place.name)
+    })?;
+    let number = |name: &str| report[name].as_f64();
+    let count = number("received").or_else(|| number("connections")).unwrap_or(1.0);
+    let spent = after.zip(before).map(|(after, before)| after - before);
+    Ok(Seen {
+        rate: number("per_second").unwrap_or_default(),
+        p99: report["latency_ms"]["p99"].as_f64().unwrap_or_default(),
+        cpu: spent.map(|seconds| seconds * 1e6 / count.max(1.0)),
+    })
+}
+
+/// Seconds of CPU time that a process has used.
+fn cpu_time(process: u32) -> Result<f64, Failure> {
+    let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let rest = text.rsplit(") ").next().unwrap_or_default();
+    let ticks: Vec<f64> = rest
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|text| text.parse().ok())
+        .collect();
+    // There are a hundred a second on Linux.
+    Ok(ticks.iter().sum::<f64>() / 100.0)
+}
+
+/// KiB of a server's for each of many subscribed clients that do nothing.
+fn idle(place: &Place) -> Result<f64, Failure> {
+    const CLIENTS: usize = 4000;
+    let process = place.process.ok_or("no process")?;
+    let before = resident(process)?;
+    let mut clients = Command::new(target().join("release/stompbox"))
+        .args(["bench", "sub", "/topic/idle", "-d", "20s", "-c", &CLIENTS.to_string()])
+        .args(["--json", "-s", &place.ws, "-u", "guest", "--passcode", "guest"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    thread::sleep(Duration::from_secs(12));
+    let after = resident(process)?;
+    clients.kill()?;
+    clients.wait()?;
+    Ok((after - before) / CLIENTS as f64)
+}
+
+/// KiB of a process in memory.
+fn resident(process: u32) -> Result<f64, Failure> {
+    let text = fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let number = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    number.ok_or_else(|| "no VmRSS".into())
+}
