@@ -14,6 +14,15 @@ use crate::{
     topic::TopicKey,
 };
 
+/// Some messages of a destination.
+#[derive(Clone, Debug)]
+pub struct BrowsedPage {
+    /// In the order they came.
+    pub messages: Vec<Browsed>,
+    /// There are more behind them.
+    pub more: bool,
+}
+
 /// A message of a destination that is looked at.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
@@ -174,7 +183,7 @@ impl Broker {
         most: usize,
         most_bytes: usize,
         now: Time,
-    ) -> Result<Option<Vec<Browsed>>, BrokerError> {
+    ) -> Result<Option<BrowsedPage>, BrokerError> {
         self.now = self.now.max(now);
         let missing = || BrokerError::NoSuchDestination { name: cut(name) };
         let (log, key) = match self.queue_named(name) {
@@ -202,7 +211,10 @@ impl Broker {
                 bytes += kept.entry.size as usize;
                 found.extend(browsed(&kept.entry, kept.position, Some(kept.time)));
             }
-            return Ok(Some(found));
+            return Ok(Some(BrowsedPage {
+                messages: found,
+                more: log.is_some_and(|log| log.at(next).is_some()),
+            }));
         }
         let Some(key) = key else { return Ok(None) };
         let mut after = after;
@@ -225,7 +237,11 @@ impl Broker {
             self.page_out(key, priority, sequence);
             after = sequence;
         }
-        Ok(Some(found))
+        let next = self.queues[key].messages.next_by_number(after);
+        Ok(Some(BrowsedPage {
+            messages: found,
+            more: next.is_some(),
+        }))
     }
 
     /// Shows the durable subscriptions of so many places, as

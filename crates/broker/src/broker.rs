@@ -22,7 +22,7 @@ use crate::{
     selector::SelectorCache,
     subscription::Subscription,
     topic::{Topic, TopicKey},
-    traffic::{Count, Traffic},
+    traffic::{Count, Counts},
 };
 
 /// Whose spelling and meaning of headers counts where the brokers contradict each other.
@@ -180,8 +180,8 @@ pub struct Broker {
     pub(crate) letters: VecDeque<Arc<Message>>,
     /// One is being sent.
     pub(crate) burying: bool,
-    /// All destinations together.
-    pub(crate) traffic: Traffic,
+    /// Of all destinations, those that are gone too; what came and went is not among them.
+    pub(crate) totals: Counts,
     /// Messages that wait in queues, and their bytes.
     pub(crate) waiting: (u64, u64),
     /// Messages that wait for an acknowledgement.
@@ -228,7 +228,7 @@ impl Broker {
             expiring: HashSet::default(),
             letters: VecDeque::new(),
             burying: false,
-            traffic: Traffic::default(),
+            totals: Counts::default(),
             waiting: (0, 0),
             unacked: 0,
             streams: 0,
@@ -551,11 +551,10 @@ impl Broker {
     /// Something happened to a message of a queue.
     #[inline]
     pub(crate) fn count(&mut self, key: QueueKey, what: Count) {
-        let now = self.now;
         if let Some(queue) = self.queues.get_mut(key) {
-            queue.traffic.add(what, 1, now);
+            queue.traffic.add(what, 1, self.now);
         }
-        self.traffic.add(what, 1, now);
+        self.totals.add(what, 1);
     }
 
     /// Whether a message of that many bytes may be held.

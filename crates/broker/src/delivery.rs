@@ -85,7 +85,6 @@ impl Broker {
         let redeliveries = entry.deliveries;
         let sequence = entry.sequence;
         let (expires, failures, priority) = (entry.expires, entry.failures, entry.priority);
-        let arrived = entry.arrived;
         connection.outstanding += size;
         connection.handed_out += size as u64;
         let mut tag = 0;
@@ -134,13 +133,12 @@ impl Broker {
             expires,
             failures,
             priority,
-            arrived,
         }));
         if !std::mem::replace(&mut connection.dirty, true) {
             self.connections.dirty.push(id);
         }
         if let Origin::Queue(queue) = origin {
-            self.count(queue, Count::Out);
+            self.queues[queue].traffic.add(Count::Out, 1, self.now);
             if redeliveries > 0 {
                 self.count(queue, Count::Redelivered);
             }

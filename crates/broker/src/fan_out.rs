@@ -48,7 +48,6 @@ impl Broker {
         let position = self.log(topic, &entry, keeps);
         let now = self.now;
         self.topics[topic].traffic.add(Count::In, 1, now);
-        self.traffic.add(Count::In, 1, now);
         self.fan_out(sender, topic, &entry, position);
         if !to_bindings || self.topics[topic].bindings.is_empty() {
             return Ok(());
@@ -180,10 +179,12 @@ impl Broker {
             self.topics[topic].selective.recycle(found);
         }
         if offered > 0 {
+            let traffic = &mut self.topics[topic].traffic;
+            traffic.add(Count::Out, offered, self.now);
             let dropped = self.topic_drops - drops;
-            for traffic in [&mut self.topics[topic].traffic, &mut self.traffic] {
-                traffic.add(Count::Out, offered, self.now);
+            if dropped > 0 {
                 traffic.add(Count::Dropped, dropped, self.now);
+                self.totals.add(Count::Dropped, dropped);
             }
         }
         // Those that take all but their own are among the plain ones only if they may be asked.

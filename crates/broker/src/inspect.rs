@@ -145,10 +145,8 @@ pub struct Totals {
     pub waiting_bytes: u64,
     /// Messages that consumers have not acknowledged.
     pub unacknowledged: usize,
-    /// Of all destinations.
+    /// Of all destinations, those that are gone too. What came and went is only counted for each.
     pub counts: Counts,
-    /// Of all destinations.
-    pub rates: Rates,
     /// Bytes of messages in memory.
     pub memory: usize,
     /// Most of them.
@@ -278,8 +276,7 @@ impl Broker {
             waiting: self.waiting.0,
             waiting_bytes: self.waiting.1,
             unacknowledged: self.unacked,
-            counts: self.traffic.counts(),
-            rates: self.traffic.rates(self.now),
+            counts: self.totals,
             memory: self.memory + self.journal.bytes(),
             max_memory: self.config.max_memory,
             pressed: self.pressed,

@@ -47,7 +47,7 @@ mod transaction;
 mod transfer;
 mod view;
 
-pub use administer::{Browsed, DurableSubscription, Removed};
+pub use administer::{Browsed, BrowsedPage, DurableSubscription, Removed};
 pub use broker::{Broker, BrokerDialect, Config};
 pub use command::{Command, Output, Subscribe, Target};
 pub use connection::{ConnectionId, Identity};

@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use stompbox_store::Op;
 
 use crate::{
-    Broker, ConnectionId, Delivery,
+    Broker, ConnectionId, Delivery, Time,
+    broker::seconds,
     connection::{Unacked, Unwritten},
     consumers::SubscriptionKey,
     durable::Dying,
@@ -182,6 +183,7 @@ impl Broker {
 
     /// Takes back all that a connection has not acknowledged, or was not written to it.
     pub(crate) fn return_all(&mut self, id: ConnectionId, unwritten: Vec<Delivery>) {
+        let now = self.now;
         let Some(connection) = self.connections.get_mut(id) else {
             return;
         };
@@ -203,7 +205,7 @@ impl Broker {
                 match kept.get_mut(&(queue, delivery.sequence)) {
                     // It was not.
                     Some(entry) => entry.deliveries = delivery.redeliveries,
-                    None => back.push((queue, entry_of(&delivery))),
+                    None => back.push((queue, entry_of(&delivery, now))),
                 }
             }
         }
@@ -287,7 +289,7 @@ impl Broker {
                 self.landed(queue);
                 entry
             }
-            None => entry_of(&delivery),
+            None => entry_of(&delivery, self.now),
         };
         self.put_back(queue, entry);
     }
@@ -353,7 +355,7 @@ impl Broker {
     fn die_of_topic(&mut self, entry: &Entry, death: Death) {
         if let Some(message) = &entry.message {
             let name = message.destination().into_owned();
-            self.traffic.add(Count::DeadLettered, 1, self.now);
+            self.totals.add(Count::DeadLettered, 1);
             self.events.push(Event::DeadLetter {
                 sequence: entry.sequence,
                 origin: name.as_str().into(),
@@ -437,7 +439,8 @@ pub(crate) fn bare(name: &str) -> &str {
     rest.split_once('/').map_or(rest, |(_, rest)| rest)
 }
 
-fn entry_of(delivery: &Delivery) -> Entry {
+/// When it came is not known any more: it counts as having come now.
+fn entry_of(delivery: &Delivery, now: Time) -> Entry {
     let message = &delivery.message;
     Entry {
         sequence: delivery.sequence,
@@ -447,7 +450,7 @@ fn entry_of(delivery: &Delivery) -> Entry {
         priority: delivery.priority,
         expires: delivery.expires,
         stored: 0,
-        arrived: delivery.arrived,
+        arrived: seconds(now),
         message: Some(Arc::clone(message)),
     }
 }

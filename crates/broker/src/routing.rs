@@ -258,8 +258,9 @@ impl Broker {
         if !self.fit(sender, key, &mut entry)? {
             return Ok(());
         }
-        self.queues[key].idle_since = None;
-        self.count(key, Count::In);
+        let queue = &mut self.queues[key];
+        queue.idle_since = None;
+        queue.traffic.add(Count::In, 1, self.now);
         let position = self.queues[key].log.as_mut().map(|log| log.reserve());
         if message.persistent {
             if self.journal.is_enabled() {

@@ -75,7 +75,6 @@ pub struct Delivery {
     pub(crate) expires: Time,
     pub(crate) failures: u16,
     pub(crate) priority: u8,
-    pub(crate) arrived: u32,
 }
 
 impl Delivery {

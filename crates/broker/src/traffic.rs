@@ -40,6 +40,20 @@ pub struct Counts {
     pub dropped: u64,
 }
 
+impl Counts {
+    /// Counts what is rare; what comes and goes is counted by its destination alone.
+    pub(crate) fn add(&mut self, what: Count, count: u64) {
+        match what {
+            Count::In | Count::Out => {}
+            Count::Acknowledged => self.acknowledged += count,
+            Count::Redelivered => self.redelivered += count,
+            Count::DeadLettered => self.dead_lettered += count,
+            Count::Expired => self.expired += count,
+            Count::Dropped => self.dropped += count,
+        }
+    }
+}
+
 /// Messages a second, over about the last 10 seconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Rates {
@@ -57,13 +71,14 @@ const SLOT: u32 = 11;
 /// How many slots a rate is taken over.
 const SLOTS: usize = 5;
 
-/// The counters of one destination.
+/// The counters of one destination. What each message touches is at the front, together.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Traffic {
+    slot: u32,
     counts: [u64; 7],
     /// What came, went and was acknowledged before the current slot, and before those before it.
     marks: [[u32; 3]; SLOTS],
-    slot: u32,
 }
 
 impl Traffic {

@@ -27,7 +27,11 @@ async fn ten_thousand_destinations_come_in_pages_while_messages_flow() {
         let mut frames = String::new();
         for number in 0..DESTINATIONS / 100 {
             let number = chunk * (DESTINATIONS / 100) + number;
-            let kind = if number % 2 == 0 { "queue" } else { "topic" };
+            let kind = if number.is_multiple_of(2) {
+                "queue"
+            } else {
+                "topic"
+            };
             frames += &format!("SEND\ndestination:/{kind}/d.{number:05}\n\nx\0");
         }
         ann.settled(&frames).await;

@@ -34,25 +34,17 @@ pub(super) async fn browse(state: &State, mut query: Query) -> Result<Response<B
     let end = Instant::now() + PATIENCE;
     let hub = &state.shared.hub;
     let found = loop {
-        let found =
-            hub.store(|broker, now| broker.browse(&name, after, limit + 1, MOST_BYTES, now))?;
+        let found = hub.store(|broker, now| broker.browse(&name, after, limit, MOST_BYTES, now))?;
         match found {
             Some(found) => break found,
             None if Instant::now() > end => return Err(not_read()),
             None => time::sleep(AGAIN).await,
         }
     };
-    // Fewer than there was room for: the last is the last of all, unless they were large.
-    let mut bytes = 0;
-    let large = found.iter().any(|it| {
-        bytes += it.message.size();
-        bytes >= MOST_BYTES
-    });
-    let more = found.len() > limit || large;
-    let shown = found.get(..limit.min(found.len())).unwrap_or_default();
-    let last = shown.last().filter(|_| more).map(|it| it.place);
+    let last = found.messages.last().filter(|_| found.more);
+    let last = last.map(|it| it.place);
     let run = &state.shared.run;
-    let items: Vec<Value> = shown.iter().map(|it| message(run, it)).collect();
+    let items: Vec<Value> = found.messages.iter().map(|it| message(run, it)).collect();
     Ok(answer::json(&json!({ "items": items, "next": last })))
 }
 
