@@ -35,7 +35,7 @@ otherwise, the task fails. `cargo xtask interop` writes this page, `--check` onl
 |---|---|
 | `INTEROP=all` | all brokers; `INTEROP=rabbitmq,artemis` is these two. Rows that are not tried stay as they are |
 | `INTEROP_BROKERS` | the folder of scripts `KIND.sh start\\|stop\\|status` that start the others and print `STOMP_URL=`, `WS_URL=`, `LOGIN=` and `PASSCODE=`; `../shared/brokers` if there is one |
-| `INTEROP_KIND_TCP`, `INTEROP_KIND_WS` | a broker that runs elsewhere, such as `INTEROP_ARTEMIS_TCP=stomp://mq:61613` and `INTEROP_ARTEMIS_WS=ws://mq:61614/`. It needs no script. Queues named `interop-…` stay behind there |
+| `INTEROP_KIND_TCP`, `INTEROP_KIND_WS` | with the kind in capitals, a broker that runs elsewhere, such as `INTEROP_ARTEMIS_TCP=stomp://mq:61613` and `INTEROP_ARTEMIS_WS=ws://mq:61614/`. It needs no script. Queues named `interop-…` stay behind there |
 | `INTEROP_KIND_LOGIN`, `INTEROP_KIND_PASSCODE`, `INTEROP_KIND_HOST` | how to log in to that |
 ";
 
