@@ -4,6 +4,7 @@ mod browser;
 mod build;
 mod check;
 mod clients;
+mod interop;
 mod steps;
 mod test;
 mod tools;
@@ -20,6 +21,8 @@ const HELP: &str = "cargo xtask TASK
   test [--install]     all tests, those in browsers too; --install (or CI=true) installs what they
                        need from Debian's packages, and then none may be skipped
   check [--install]    formatting, lints, documentation, licences
+  interop [--check]    what works with other brokers: docs/interop.md, which tells the variables that
+                       choose the brokers; --check writes nothing
   bench [clients]      the codec beside its peers; or the client, against one broker
   fuzz [SECONDS]       each fuzz target for that long (60), needs nightly Rust and cargo-fuzz
 ";
@@ -44,7 +47,8 @@ fn main() -> ExitCode {
         }
         "run" => serve(rest),
         "bench" if rest == ["clients"] => bench("stompbox-bench-clients"),
-        "build" | "size" | "test" | "check" | "bench" if unknown.is_some() => {
+        "interop" if rest == ["--check"] => interop::all(interop::Mode::Check),
+        "build" | "size" | "test" | "interop" | "check" | "bench" if unknown.is_some() => {
             let unknown = unknown.map_or("", String::as_str);
             Err(format!("{task} has no option {unknown:?}\n\n{HELP}").into())
         }
@@ -52,6 +56,7 @@ fn main() -> ExitCode {
         "size" => build::sizes(),
         "test" => test::all(install),
         "check" => check::all(install),
+        "interop" => interop::all(interop::Mode::Write),
         "bench" => bench("stompbox-bench-peers"),
         "fuzz" => fuzz(rest),
         other => Err(format!("no task {other:?}\n\n{HELP}").into()),

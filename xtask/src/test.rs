@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     browser::{Browser, CHROMIUM, FIREFOX, WEBKIT},
-    build, clients,
+    build, clients, interop,
     steps::Steps,
     tools::{self, Failure, cargo, npm, run, target},
 };
@@ -37,6 +37,7 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
         run(npm("npm/specs", &["test"]).env("STOMPBOX", &program))
     });
     rabbitmq(&mut steps, install);
+    interop(&mut steps, install);
     clients::test(&mut steps, install);
     browsers(&mut steps, install, &program);
     steps.finish()
@@ -61,6 +62,22 @@ fn rabbitmq(steps: &mut Steps, install: bool) {
         run(cargo()
             .args(["test", "--package", "stompbox-server"])
             .args(["--test", "gateway_rabbitmq", "--", "--ignored"]))
+    });
+}
+
+/// What works between our clients and brokers: RabbitMQ and our own, and those that the environment names.
+fn interop(steps: &mut Steps, install: bool) {
+    let name = "what works with other brokers";
+    if !interop::has_rabbitmq() && !install {
+        let hint = "no rabbitmq-server; apt-get install rabbitmq-server, or cargo xtask test --install; \
+                    cargo xtask interop does the rest";
+        return steps.skip(name, hint);
+    }
+    steps.run(name, || {
+        if !interop::has_rabbitmq() {
+            tools::apt_install(&["rabbitmq-server"])?;
+        }
+        interop::measure(interop::Mode::Check)
     });
 }
 

@@ -1,0 +1,72 @@
+//! A program that runs for as long as it is needed.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, ChildStdout, Command, Stdio},
+};
+
+use crate::tools::{Failure, target};
+
+/// A child that does not outlive its owner.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server of our program, and where it listens.
+pub(crate) struct Server {
+    _process: Process,
+    /// It would end if it had nobody to tell the rest to.
+    _out: BufReader<ChildStdout>,
+    pub(crate) tcp: String,
+    pub(crate) ws: String,
+}
+
+impl Server {
+    /// Starts a verb of the program on free ports.
+    pub(crate) fn start(verb: &str, options: &[String]) -> Result<Self, Failure> {
+        let mut command = Command::new(target().join("debug/stompbox"));
+        // Whatever the shell says of another server is not meant.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("STOMPBOX_") {
+                command.env_remove(name);
+            }
+        }
+        let listen = ["--stomp", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+        command.arg(verb).args(listen).args(options);
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("can't run stompbox {verb}: {error}"))?;
+        let mut process = Process(child);
+        let out = process.0.stdout.take().ok_or("it has no output")?;
+        let (mut tcp, mut ws) = (None, None);
+        let mut out = BufReader::new(out);
+        loop {
+            let mut line = String::new();
+            if out.read_line(&mut line)? == 0 {
+                let problem = "ended before it said where it listens";
+                return Err(format!("stompbox {verb} {problem}").into());
+            }
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("STOMP"), Some(url)) => tcp = Some(url.to_owned()),
+                (Some("WebSocket"), Some(url)) => ws = Some(url.to_owned()),
+                _ => {}
+            }
+            if let (Some(tcp), Some(ws)) = (&tcp, &ws) {
+                return Ok(Self {
+                    tcp: tcp.clone(),
+                    ws: ws.clone(),
+                    _process: process,
+                    _out: out,
+                });
+            }
+        }
+    }
+}
