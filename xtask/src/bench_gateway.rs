@@ -35,11 +35,18 @@ pub(crate) fn all() -> Result<(), Failure> {
     let rabbit = Rabbit::start()?;
     let options = |mode: &str| {
         let upstream = rabbit.tcp();
-        ["--upstream", &upstream, "--upstream-kind", "rabbitmq", "--mode", mode]
-            .into_iter()
-            .chain(["--upstream-login", "guest", "--upstream-passcode", "guest"])
-            .map(str::to_owned)
-            .collect::<Vec<_>>()
+        [
+            "--upstream",
+            &upstream,
+            "--upstream-kind",
+            "rabbitmq",
+            "--mode",
+            mode,
+        ]
+        .into_iter()
+        .chain(["--upstream-login", "guest", "--upstream-passcode", "guest"])
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
     };
     let passthrough = Server::start_release("gateway", &options("passthrough"))?;
     let pooled = Server::start_release("gateway", &options("pooled"))?;
@@ -60,13 +67,22 @@ pub(crate) fn all() -> Result<(), Failure> {
     let pooled = place("pooled", &pooled);
     let embedded = place("embedded broker", &embedded);
     let before = [&direct, &passthrough, &pooled];
-    println!("| | {} | |\n|---|---:|---:|", "measured");
+    println!("| | measured | beside RabbitMQ |\n|---|---:|---:|");
     let queue = ["pubsub", "/queue/bench", "-d", "4s"];
     let rates = rounds(&before, |place| bench(place, &place.tcp, &queue))?;
     for (place, seen) in before.iter().zip(&rates) {
-        row("queue over TCP", place, "messages/s", seen.rate, rates[0].rate);
+        row(
+            "queue over TCP",
+            place,
+            "messages/s",
+            seen.rate,
+            rates[0].rate,
+        );
         if let Some(cpu) = seen.cpu {
-            println!("| queue over TCP, {}: CPU of the gateway a message | {cpu:.1} µs | |", place.name);
+            println!(
+                "| queue over TCP, {}: CPU of the gateway a message | {cpu:.1} µs | |",
+                place.name
+            );
         }
     }
     let paced = ["pubsub", "/queue/paced", "-d", "4s", "--rate", "5k/s"];
@@ -79,19 +95,43 @@ pub(crate) fn all() -> Result<(), Failure> {
         );
     }
     let spread = [&direct, &pooled, &embedded];
-    let topic = ["pubsub", "/topic/bench", "-d", "4s", "-c", "1000", "--window", "20"];
+    let topic = [
+        "pubsub",
+        "/topic/bench",
+        "-d",
+        "4s",
+        "-c",
+        "1000",
+        "--window",
+        "20",
+    ];
     let fan_out = rounds(&spread, |place| bench(place, &place.ws, &topic))?;
     for (place, seen) in spread.iter().zip(&fan_out) {
-        row("topic to 1,000 WebSockets", place, "deliveries/s", seen.rate, fan_out[0].rate);
+        row(
+            "topic to 1,000 WebSockets",
+            place,
+            "deliveries/s",
+            seen.rate,
+            fan_out[0].rate,
+        );
     }
     let connect = ["conn", "-c", "16", "-d", "3s"];
     let storm = rounds(&spread, |place| bench(place, &place.ws, &connect))?;
     for (place, seen) in spread.iter().zip(&storm) {
-        row("connects by WebSocket", place, "connects/s", seen.rate, storm[0].rate);
+        row(
+            "connects by WebSocket",
+            place,
+            "connects/s",
+            seen.rate,
+            storm[0].rate,
+        );
     }
     for place in [&pooled, &embedded] {
         let each = idle(place)?;
-        println!("| an idle WebSocket client, {} | {each:.1} KiB | |", place.name);
+        println!(
+            "| an idle WebSocket client, {} | {each:.1} KiB | |",
+            place.name
+        );
     }
     Ok(())
 }
@@ -131,7 +171,9 @@ fn rounds(
     let of = |seen: &Vec<Seen>| Seen {
         rate: middle(seen.iter().map(|it| it.rate).collect()),
         p99: middle(seen.iter().map(|it| it.p99).collect()),
-        cpu: seen[0].cpu.map(|_| middle(seen.iter().filter_map(|it| it.cpu).collect())),
+        cpu: seen[0]
+            .cpu
+            .map(|_| middle(seen.iter().filter_map(|it| it.cpu).collect())),
     };
     Ok(all.iter().map(of).collect())
 }
@@ -149,7 +191,9 @@ fn bench(place: &Place, url: &str, args: &[&str]) -> Result<Seen, Failure> {
         format!("{}: {problem}", place.name)
     })?;
     let number = |name: &str| report[name].as_f64();
-    let count = number("received").or_else(|| number("connections")).unwrap_or(1.0);
+    let count = number("received")
+        .or_else(|| number("connections"))
+        .unwrap_or(1.0);
     let spent = after.zip(before).map(|(after, before)| after - before);
     Ok(Seen {
         rate: number("per_second").unwrap_or_default(),
@@ -178,8 +222,24 @@ fn idle(place: &Place) -> Result<f64, Failure> {
     let process = place.process.ok_or("no process")?;
     let before = resident(process)?;
     let mut clients = Command::new(target().join("release/stompbox"))
-        .args(["bench", "sub", "/topic/idle", "-d", "20s", "-c", &CLIENTS.to_string()])
-        .args(["--json", "-s", &place.ws, "-u", "guest", "--passcode", "guest"])
+        .args([
+            "bench",
+            "sub",
+            "/topic/idle",
+            "-d",
+            "20s",
+            "-c",
+            &CLIENTS.to_string(),
+        ])
+        .args([
+            "--json",
+            "-s",
+            &place.ws,
+            "-u",
+            "guest",
+            "--passcode",
+            "guest",
+        ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;

@@ -1,5 +1,6 @@
 //! `cargo xtask …`: builds, runs and tests the whole box. `cargo xtask help` lists the tasks.
 
+mod bench_gateway;
 mod browser;
 mod build;
 mod check;
@@ -23,7 +24,8 @@ const HELP: &str = "cargo xtask TASK
   check [--install]    formatting, lints, documentation, licences
   interop [--check]    what works with other brokers: docs/interop.md, which tells the variables that
                        choose the brokers; --check writes nothing
-  bench [clients]      the codec beside its peers; or the client, against one broker
+  bench [clients|gateway]  the codec beside its peers; the client, against one broker; the gateway
+                       beside its broker
   fuzz [SECONDS]       each fuzz target for that long (60), needs nightly Rust and cargo-fuzz
 ";
 
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         }
         "run" => serve(rest),
         "bench" if rest == ["clients"] => bench("stompbox-bench-clients"),
+        "bench" if rest == ["gateway"] => bench_gateway::all(),
         "interop" if rest == ["--check"] => interop::all(interop::Mode::Check),
         "build" | "size" | "test" | "interop" | "check" | "bench" if unknown.is_some() => {
             let unknown = unknown.map_or("", String::as_str);

@@ -446,14 +446,14 @@ async fn a_cluster_may_lose_a_node() {
         .await
         .expect("all on the node that is left");
     let mut producer = gateway.client_as("1.2", LOGIN).await;
-    for number in 0..4 {
+    for (number, client) in clients.iter_mut().enumerate() {
         producer
             .done(&format!("SEND\ndestination:/topic/c.{number}"), "one")
             .await;
         // A subscription that was just made again may not be there for the first of them.
         let wait = async {
             loop {
-                let next = timeout(Duration::from_millis(200), clients[number].frame()).await;
+                let next = timeout(Duration::from_millis(200), client.frame()).await;
                 if next.is_ok() {
                     return;
                 }

@@ -9,8 +9,8 @@ mod expected;
 mod gateway;
 mod page;
 mod probe;
-mod process;
-mod rabbitmq;
+pub(crate) mod process;
+pub(crate) mod rabbitmq;
 mod results;
 mod running;
 

@@ -2,6 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
+    path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
@@ -19,7 +20,7 @@ impl Drop for Process {
 
 /// A server of our program, and where it listens.
 pub(crate) struct Server {
-    _process: Process,
+    process: Process,
     /// It would end if it had nobody to tell the rest to.
     _out: BufReader<ChildStdout>,
     pub(crate) tcp: String,
@@ -29,7 +30,21 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a verb of the program on free ports.
     pub(crate) fn start(verb: &str, options: &[String]) -> Result<Self, Failure> {
-        let mut command = Command::new(target().join("debug/stompbox"));
+        Self::of(&target().join("debug/stompbox"), verb, options)
+    }
+
+    /// The same, of the program as it is released.
+    pub(crate) fn start_release(verb: &str, options: &[String]) -> Result<Self, Failure> {
+        Self::of(&target().join("release/stompbox"), verb, options)
+    }
+
+    /// The number of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.0.id()
+    }
+
+    fn of(program: &Path, verb: &str, options: &[String]) -> Result<Self, Failure> {
+        let mut command = Command::new(program);
         // Whatever the shell says of another server is not meant.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("STOMPBOX_") {
@@ -63,7 +78,7 @@ impl Server {
                 return Ok(Self {
                     tcp: tcp.clone(),
                     ws: ws.clone(),
-                    _process: process,
+                    process,
                     _out: out,
                 });
             }

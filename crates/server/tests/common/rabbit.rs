@@ -161,7 +161,9 @@ impl Rabbit {
     /// Stops the node, as `kill -9` does.
     pub(crate) fn kill(&mut self) {
         // The program that was started is a shell around it.
-        self.control(&["eval", "erlang:halt(137, [{flush, false}])."]);
+        let pid = fs::read_to_string(self.folder.path().join("pid")).unwrap();
+        let kill = Command::new("kill").args(["-KILL", pid.trim()]).status();
+        assert!(kill.unwrap().success());
         if let Some(mut child) = self.child.take() {
             let _ = child.wait();
         }
@@ -170,6 +172,11 @@ impl Rabbit {
     /// The port of STOMP over TCP.
     pub(crate) fn stomp(&self) -> u16 {
         self.ports.stomp
+    }
+
+    /// Where STOMP over TCP is.
+    pub(crate) fn stomp_url(&self) -> String {
+        format!("stomp://127.0.0.1:{}", self.ports.stomp)
     }
 
     /// The port of STOMP over WebSocket.
