@@ -31,7 +31,7 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
     steps.run("the JavaScript library in Node", || {
         run(npm("npm", &["test"]).env("STOMPBOX", &program))
     });
-    // Skipped, with a word, where their repository can't be reached.
+    // Skipped, with a word, without a checkout of their repository.
     steps.run("the specs of @stomp/stompjs", || {
         tools::npm_ci("npm/specs")?;
         run(npm("npm/specs", &["test"]).env("STOMPBOX", &program))
