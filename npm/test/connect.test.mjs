@@ -59,6 +59,32 @@ describe("connect", { skip }, () => {
     return client;
   };
 
+  it("takes an option that is undefined for none", async () => {
+    const client = await open({ versions: undefined, timeout: undefined, login: undefined });
+    assert.equal(client.version, "1.2");
+  });
+
+  it("ends a durable subscription for good by a header of its UNSUBSCRIBE", async () => {
+    const client = await open({ clientId: "durable", headers: { "client-id": "durable" } });
+    const headers = { "activemq.subscriptionName": "gone" };
+    const durable = () => client.subscribe("/topic/durable", { id: "d", headers });
+    const first = durable();
+    await first.ready;
+    await first.unsubscribe();
+    await client.publish("/topic/durable", "kept");
+    const second = durable();
+    // Leaving a loop would end it without them.
+    const { value } = await second[Symbol.asyncIterator]().next();
+    assert.equal(value.body, "kept");
+    await second.unsubscribe({ headers });
+    await client.publish("/topic/durable", "lost");
+    const third = durable();
+    await third.ready;
+    await client.publish("/topic/durable", "new");
+    assert.equal((await take(third, 1))[0].body, "new");
+    await third.unsubscribe({ headers });
+  });
+
   it("sends and receives text and bytes, exact", async () => {
     const client = await open();
     assert.deepEqual([client.state, client.version], ["connected", "1.2"]);

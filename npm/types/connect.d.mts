@@ -153,8 +153,8 @@ export interface Subscription extends AsyncIterable<StompMessage> {
   readonly destination: string;
   /** Fulfilled at the server's receipt of the first SUBSCRIBE. Some servers send none. */
   readonly ready: Promise<void>;
-  /** Ends it; the loop gets what has come, and then ends. */
-  unsubscribe(): Promise<void>;
+  /** Ends it; the loop gets what has come, and then ends. `headers` of the frame end a durable one for good. */
+  unsubscribe(options?: { headers?: StompHeadersInit }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

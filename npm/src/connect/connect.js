@@ -27,6 +27,10 @@ export async function connect(address, options = {}) {
   }
 }
 
+/** What is said of options: one that is there and undefined leaves the default. */
+const given = (options = {}) =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
+
 export class Client {
   constructor(address, options) {
     const [list, more] = addresses(address);
@@ -42,8 +46,8 @@ export class Client {
       offline: "queue",
       queueSize: 1000,
       queueTimeout: 60000,
-      ...more,
-      ...options,
+      ...given(more),
+      ...given(options),
     };
     this.state = "connecting";
     this.version = this.server = this.error = undefined;
@@ -108,7 +112,7 @@ export class Client {
     const own = new Subscription(id, destination, options, () => {
       if (this.subscriptions.delete(id)) {
         try {
-          this.ask("unsubscribe", id);
+          this.ask("unsubscribe", id, own.last);
         } catch {
           // With the connection the server has forgotten it.
         }

@@ -30,8 +30,9 @@ export class Subscription {
     signal?.aborted ? this.abort() : signal?.addEventListener("abort", this.abort);
   }
 
-  /** Ends it; what has come is still read. */
-  async unsubscribe() {
+  /** Ends it; what has come is still read. `headers` go with the frame: they end durable ones for good. */
+  async unsubscribe({ headers } = {}) {
+    this.last = headers;
     this.end();
   }
 
