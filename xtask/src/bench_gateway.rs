@@ -183,7 +183,17 @@ fn bench(place: &Place, url: &str, args: &[&str]) -> Result<Seen, Failure> {
     let output = Command::new(target().join("release/stompbox"))
         .arg("bench")
         .args(args)
-        .args(["--json", "-s", url, "-u", "guest", "--passcode", "guest"])
+        .args([
+            "--json",
+            "-s",
+            url,
+            "-u",
+            "guest",
+            "--passcode",
+            "guest",
+            "--vhost",
+            "/",
+        ])
         .output()?;
     let after = place.process.map(cpu_time).transpose()?;
     let report: Value = serde_json::from_slice(&output.stdout).map_err(|_| {
