@@ -203,6 +203,8 @@ struct Connection<S> {
     /// The session has ended by itself: this goes out last, when the broker has said goodbye.
     last_words: Option<(Vec<u8>, CloseCode, String)>,
     quitting: bool,
+    /// A frame was refused behind a gateway: the `ERROR` is on its way, and nothing behind it is done.
+    refused: bool,
     end: Option<End>,
 }
 
@@ -259,6 +261,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         waiting_since: None,
         last_words: None,
         quitting: false,
+        refused: false,
         end: None,
         shared,
     };
@@ -333,11 +336,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    fn may_read(&self) -> bool {
+    /// So little waits for the client that more of it may be read.
+    fn has_room(&self) -> bool {
         self.out.len() - self.sent < READ_PAUSE
+    }
+
+    fn may_read(&self) -> bool {
+        self.has_room()
             && self.login.is_none()
             && self.pause.is_none()
             && !self.quitting
+            && !self.refused
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -463,6 +472,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return true;
         }
         if !self.quitting && self.session.poll_timeout().is_some_and(|at| at <= now) {
+            if self.relay.is_some() && (self.refused || !self.has_room()) {
+                // What is not read can't be heard: whoever is slow is judged by what it takes.
+                self.session.heard(now);
+            }
             match self.session.handle_timeout(now) {
                 Some(server::Timeout::NoConnect) => {
                     self.end_with_words(CloseCode::Policy, "no CONNECT in time");

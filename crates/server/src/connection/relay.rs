@@ -95,6 +95,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(act) => Ok(Relayed::Engine(Some(act))),
             Err(failure) => {
                 relay.mail.items.push_back(Item::Failure(failure));
+                self.refused = true;
                 Ok(Relayed::Done)
             }
         }
