@@ -210,6 +210,9 @@ pub struct GatewayConfig {
     pub text_for: Vec<String>,
     /// Bytes that may wait for a client, beyond which it is told to go. Default: 8,388,608.
     pub max_waiting: usize,
+    /// Bytes of the body of a broker's message, beyond which it is not taken: its client is told. A
+    /// message that a client may send is always taken. Default: 67,108,864.
+    pub max_message: usize,
 }
 
 impl GatewayConfig {
@@ -233,6 +236,7 @@ impl GatewayConfig {
             hold_timeout: Duration::from_secs(30),
             text_for: vec!["text/*".into(), "application/json".into()],
             max_waiting: 8 << 20,
+            max_message: 64 << 20,
         }
     }
 

@@ -12,7 +12,9 @@ use std::{
 };
 
 use stompbox_broker::{Command, ConnectionId, Output};
-use stompbox_proto::{Command as Verb, ContentLength, Decoder, Dialect, Version, client, encode};
+use stompbox_proto::{
+    Command as Verb, ContentLength, Decoder, Dialect, Limits, Version, client, encode,
+};
 use tokio::{
     io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf},
     sync::{OwnedSemaphorePermit, oneshot},
@@ -25,6 +27,7 @@ use super::{
     config::OnLoss,
     mail::Failure,
     servers::{Io, jittered},
+    skip::{self, Skip, Skipped},
     state::State,
     topics::Topic,
 };
@@ -352,6 +355,8 @@ async fn open(gateway: &Gateway, identity: &Identity) -> Result<Wire, Refused> {
                     io,
                     session,
                     decoder,
+                    limits: gateway.limits.clone(),
+                    skip: None,
                     epoch,
                     version,
                     server,
@@ -404,6 +409,9 @@ struct Wire {
     io: Box<dyn Io>,
     session: client::Session,
     decoder: Decoder,
+    limits: Limits,
+    /// A message that is passed over, and why.
+    skip: Option<(Skip, String)>,
     /// When the session's time began.
     epoch: Instant,
     version: Version,
@@ -540,11 +548,25 @@ impl Wire {
         self.session.heard(self.epoch.elapsed());
         let dialect = Dialect::from(self.version);
         let mut work = link.work();
-        while let Some(frame) = self
-            .decoder
-            .decode(&mut input, dialect)
-            .map_err(|error| error.to_string())?
-        {
+        loop {
+            if self.skip.is_some() && !self.pass_over(&mut input, &mut work)? {
+                break;
+            }
+            let frame = match self.decoder.decode(&mut input, dialect) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) if error.is_limit() => {
+                    let mut skip = Skip::default();
+                    let mut before = self.decoder.unfinished();
+                    if skip.take(&mut before) != Skipped::Not {
+                        return Err(error.to_string());
+                    }
+                    self.skip = Some((skip, error.to_string()));
+                    self.decoder = Decoder::new(self.limits.clone());
+                    continue;
+                }
+                Err(error) => return Err(error.to_string()),
+            };
             match frame.command() {
                 Verb::Message => work.message(&frame),
                 Verb::Receipt => work.receipt(&frame),
@@ -573,6 +595,31 @@ impl Wire {
             }
         }
         Ok(())
+    }
+
+    /// Passes over a message that is beyond the limits: one that comes again with each new connection
+    /// must not end them all. True: that is done.
+    fn pass_over(&mut self, input: &mut &[u8], work: &mut Work<'_>) -> Result<bool, String> {
+        let Some((skip, why)) = &mut self.skip else {
+            return Ok(true);
+        };
+        match skip.take(input) {
+            Skipped::Not => return Ok(false),
+            Skipped::Never => return Err(std::mem::take(why)),
+            Skipped::Whole => {}
+        }
+        let (head, mut decoder) = (skip.frame(), skip::decoder());
+        match decoder.decode(&mut &*head, Dialect::from(self.version)) {
+            Ok(Some(frame)) => {
+                let subscription = frame.header("subscription").unwrap_or_default();
+                warn!(server = %self.server, %subscription, %why, "a message was passed over");
+                work.skipped(&frame, why);
+            }
+            Ok(None) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        self.skip = None;
+        Ok(true)
     }
 
     /// Does what is due. True: something was.

@@ -11,6 +11,7 @@ mod kind;
 mod link;
 mod mail;
 mod servers;
+mod skip;
 mod state;
 mod topics;
 mod view;
@@ -48,6 +49,7 @@ use topics::Topics;
 /// What all clients of a gateway share.
 pub(crate) struct Gateway {
     config: GatewayConfig,
+    /// Of what brokers send.
     limits: Limits,
     servers: Servers,
     pool: Vec<Arc<Link>>,
@@ -146,7 +148,7 @@ impl Gateway {
             topics: Topics::default(),
             own: Arc::new(Semaphore::new(most)),
             next_member: AtomicU64::new(1),
-            limits,
+            limits: upstream_limits(&limits, config.max_message),
             config,
         };
         if gateway.config.mode != GatewayMode::Passthrough {
@@ -324,4 +326,15 @@ impl Gateway {
             admitted.identity,
         )
     }
+}
+
+/// What a broker may send. What a client may send comes back with headers of the broker's own, and
+/// longer where its version escapes more.
+fn upstream_limits(clients: &Limits, max_message: usize) -> Limits {
+    clients
+        .clone()
+        .with_header_line(clients.header_line.saturating_mul(2))
+        .with_headers(clients.headers.saturating_add(64))
+        .with_head(clients.head.saturating_mul(2).saturating_add(64 << 10))
+        .with_body(clients.body.max(max_message))
 }

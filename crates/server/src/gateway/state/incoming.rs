@@ -235,7 +235,11 @@ impl State {
                 length: mail.bytes.len() - before,
                 written,
             });
-            mail.bytes.len()
+            match before {
+                // One alone may be as long as it likes: with the next attempt it would be no shorter.
+                0 => 0,
+                _ => mail.bytes.len(),
+            }
         });
         if waiting > self.max_waiting && !self.is_own {
             let (limit, of) = ("max_waiting", self.max_waiting);

@@ -3,6 +3,7 @@
 mod acknowledge;
 mod incoming;
 mod loss;
+mod skipped;
 mod subscriptions;
 
 use std::{
