@@ -193,7 +193,7 @@ pub struct GatewayConfig {
     pub ca: Option<std::path::PathBuf>,
     /// The gateway's side of `heart-beat`. Default: 10,000 ms both ways.
     pub heart_beat: HeartBeat,
-    /// How long a connection may take to its `CONNECTED`. Default: 10 s.
+    /// How long a broker may take to its `CONNECTED`. Then the next is tried. Default: 10 s.
     pub connect_timeout: Duration,
     /// Unacknowledged messages of a pooled client's subscription to a queue, unless it asks for
     /// fewer. Default: 100.

@@ -154,6 +154,11 @@ impl Link {
         self.work().unsubscribe_topic(number);
     }
 
+    /// Nobody uses it any more: it ends when all is sent.
+    pub(super) fn close(&self) {
+        self.work().is_closing = true;
+    }
+
     /// An attempt has failed. False: there is to be no other.
     fn bears(&self, refused: &Refused, is_shared: bool, gateway: &Gateway) -> bool {
         let mut state = self.work();
@@ -227,9 +232,7 @@ pub(super) async fn run(
     let is_shared = engine.is_some();
     let mut wait = Duration::from_millis(100);
     loop {
-        let attempt =
-            time::timeout(gateway.config.connect_timeout, open(&gateway, &identity)).await;
-        let mut wire = match attempt.unwrap_or_else(|_| Err(Refused::silent())) {
+        let mut wire = match open(&gateway, &identity).await {
             Ok(wire) => wire,
             Err(refused) => {
                 let text = &refused.failure.detail;
@@ -258,11 +261,12 @@ pub(super) async fn run(
             info!(server = %wire.server, %version, "connected to a broker");
         }
         let ended = std::future::poll_fn(|cx| wire.poll(cx, &link, engine.as_ref())).await;
-        link.is_up.store(false, Ordering::Relaxed);
         if ended == Ended::Closed {
             wire.close().await;
+            link.is_up.store(false, Ordering::Relaxed);
             return;
         }
+        link.is_up.store(false, Ordering::Relaxed);
         link.losses.fetch_add(1, Ordering::Relaxed);
         if is_shared {
             warn!(server = %wire.server, reason = %wire.reason, "a connection to a broker was lost");
@@ -285,26 +289,69 @@ struct Refused {
 }
 
 impl Refused {
-    fn silent() -> Self {
+    fn unavailable(why: &str) -> Self {
         Self {
-            failure: Failure::unavailable("it does not answer in time", None),
+            failure: Failure::unavailable(why, None),
             is_final: false,
         }
     }
 }
 
-/// Opens a connection, up to `CONNECTED`.
+/// Opens a connection to one of the brokers, up to `CONNECTED`. One that is silent, or not there, is
+/// passed over.
 async fn open(gateway: &Gateway, identity: &Identity) -> Result<Wire, Refused> {
-    let unavailable = |why: &str| Refused {
-        failure: Failure::unavailable(why, None),
-        is_final: false,
-    };
-    let (mut io, at) = gateway
-        .servers
-        .dial()
-        .await
-        .map_err(|why| unavailable(&why))?;
-    let server = gateway.servers.name(at);
+    let within = gateway.config.connect_timeout;
+    let mut problem = None;
+    for at in gateway.servers.turn() {
+        if let Err(last) = gateway.servers.may_try(at, within) {
+            problem.get_or_insert(last);
+            continue;
+        }
+        let attempt = time::timeout(within, open_at(gateway, identity, at)).await;
+        let why = match attempt {
+            Ok(Ok(wire)) => {
+                gateway.servers.works(at);
+                return Ok(wire);
+            }
+            Ok(Err(Unopened::Refused(failure))) => {
+                // It is there, but does not take this login.
+                gateway.servers.works(at);
+                return Err(Refused {
+                    failure,
+                    is_final: true,
+                });
+            }
+            Ok(Err(Unopened::Login)) => {
+                let why = "the login can't be written in a CONNECT";
+                return Err(Refused::unavailable(why));
+            }
+            Ok(Err(Unopened::Failed(why))) => why,
+            Err(_) => format!("it does not answer within {} ms", within.as_millis()),
+        };
+        let why = format!("{}: {why}", gateway.servers.name(at));
+        gateway.servers.failed(at, &why);
+        problem = Some(why);
+    }
+    let problem = problem.as_deref().unwrap_or("there is none");
+    Err(Refused::unavailable(problem))
+}
+
+/// Why a broker gives no connection.
+enum Unopened {
+    Failed(String),
+    /// It takes no such login.
+    Refused(Failure),
+    /// It was not even tried.
+    Login,
+}
+
+impl<E: std::error::Error> From<E> for Unopened {
+    fn from(error: E) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+async fn open_at(gateway: &Gateway, identity: &Identity, at: usize) -> Result<Wire, Unopened> {
     let epoch = Instant::now();
     let config = client::Config {
         host: Some(gateway.host(at).to_owned()),
@@ -315,41 +362,26 @@ async fn open(gateway: &Gateway, identity: &Identity) -> Result<Wire, Refused> {
         connect_timeout: None,
         ..client::Config::default()
     };
-    let mut session = client::Session::new(config, Duration::ZERO)
-        .map_err(|_| unavailable("the login can't be written in a CONNECT"))?;
-    let failed = |why: String| {
-        let why = format!("{server}: {why}");
-        gateway.servers.failed(at, &why);
-        unavailable(&why)
-    };
+    let mut session = client::Session::new(config, Duration::ZERO).map_err(|_| Unopened::Login)?;
+    let mut io = gateway.servers.dial(at).await?;
     while let Some(frame) = session.poll_transmit() {
-        io.write_all(&frame)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        io.write_all(&frame).await?;
     }
-    io.flush()
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    io.flush().await?;
     let mut decoder = Decoder::new(gateway.limits.clone());
     let mut input = vec![0; 64 << 10];
     loop {
-        let count = io.read(&mut input).await;
-        let count = count.map_err(|error| failed(error.to_string()))?;
+        let count = io.read(&mut input).await?;
         if count == 0 {
-            return Err(failed(
-                "it closed the connection before CONNECTED".to_owned(),
-            ));
+            let why = "it closed the connection before CONNECTED";
+            return Err(Unopened::Failed(why.to_owned()));
         }
         let mut bytes = &input[..count];
-        let frame = decoder
-            .decode(&mut bytes, session.dialect())
-            .map_err(|error| failed(error.to_string()))?;
-        let Some(frame) = frame else {
+        let Some(frame) = decoder.decode(&mut bytes, session.dialect())? else {
             continue;
         };
         match session.receive(&frame, epoch.elapsed()) {
             Ok(client::Event::Connected { version, .. }) => {
-                gateway.servers.works(at);
                 let rest = bytes.to_vec();
                 return Ok(Wire {
                     io,
@@ -359,7 +391,7 @@ async fn open(gateway: &Gateway, identity: &Identity) -> Result<Wire, Refused> {
                     skip: None,
                     epoch,
                     version,
-                    server,
+                    server: gateway.servers.name(at),
                     input,
                     rest,
                     out: Vec::new(),
@@ -367,31 +399,27 @@ async fn open(gateway: &Gateway, identity: &Identity) -> Result<Wire, Refused> {
                     dirty: false,
                     timer: Box::pin(time::sleep(Duration::from_secs(3600))),
                     pause: None,
+                    stalled: false,
                     reason: String::new(),
                 });
             }
             Ok(client::Event::Error { frame }) => {
-                // It is there, but does not take this login.
-                gateway.servers.works(at);
                 let message = frame.header("message").unwrap_or_default();
                 let message = match message.is_empty() {
                     true => "the broker refuses the connection".to_owned(),
                     false => message.chars().take(500).collect(),
                 };
                 let body = String::from_utf8_lossy(frame.body());
-                return Err(Refused {
-                    failure: Failure {
-                        message,
-                        detail: body.chars().take(2000).collect(),
-                        code: "refused",
-                        retry: "never",
-                        receipt: None,
-                    },
-                    is_final: true,
-                });
+                return Err(Unopened::Refused(Failure {
+                    message,
+                    detail: body.chars().take(2000).collect(),
+                    code: "refused",
+                    retry: "never",
+                    receipt: None,
+                }));
             }
             Ok(_) => {}
-            Err(error) => return Err(failed(error.to_string())),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -425,6 +453,8 @@ struct Wire {
     timer: Pin<Box<time::Sleep>>,
     /// Until when nothing is read.
     pause: Option<Duration>,
+    /// Nothing is read until a slow client has taken more.
+    stalled: bool,
     reason: String,
 }
 
@@ -446,7 +476,13 @@ impl Wire {
             if closing && self.out.is_empty() && !self.dirty {
                 return Poll::Ready(Ended::Closed);
             }
-            if self.pause.is_none() && (engine.is_some() || !self.is_stalled(link)) {
+            let stalled = engine.is_none() && self.is_stalled(link);
+            if self.stalled || stalled {
+                // What is not read can't be heard; and what was not may still be on its way.
+                self.session.heard(self.epoch.elapsed());
+                self.stalled = stalled;
+            }
+            if self.pause.is_none() && !stalled {
                 match self.poll_read(cx) {
                     Poll::Ready(Ok(0)) => return self.lost("it closed the connection".to_owned()),
                     Poll::Ready(Ok(count)) => {
