@@ -2,14 +2,14 @@
 
 mod common;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use common::{LIMIT, Raw, TestServer, header};
-use stompbox_server::{Acl, Config, GatewayConfig, GatewayMode, Rule, Upstream};
+use stompbox_server::{Acl, Config, GatewayConfig, GatewayMode, HeartBeat, Rule, Upstream};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 
 const BOTH: [GatewayMode; 2] = [GatewayMode::Pooled, GatewayMode::Passthrough];
@@ -263,4 +263,239 @@ async fn a_broker_may_send_more_than_a_client() {
     assert!(count > body.len(), "{count}");
     broker.frame("ACK").await;
     gateway.stop().await;
+}
+
+/// Several connections at once to a broker that is there and one that takes them and says nothing.
+#[tokio::test]
+async fn a_silent_broker_is_passed_over() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_address = silent.local_addr().unwrap();
+    let broker = TestServer::start().await;
+    let mut impatient = config(GatewayMode::Passthrough, &[silent_address, broker.stomp]);
+    impatient.connect_timeout = Duration::from_millis(500);
+    let gateway = with(impatient).await;
+    for _ in 0..8 {
+        let mut client = gateway.client("1.2").await;
+        client.done("SEND\ndestination:/queue/a", "x").await;
+    }
+    let status = gateway.gateway.as_ref().expect("a gateway").status();
+    let found = |wanted: SocketAddr| {
+        let mut all = status.upstreams.iter();
+        let name = format!("stomp://{wanted}");
+        all.find(|it| it.upstream == name).expect("a broker")
+    };
+    assert!(found(broker.stomp).up);
+    let silent = found(silent_address);
+    assert!(!silent.up);
+    let why = silent.last_error.as_deref().expect("a reason");
+    assert!(why.contains("does not answer within 500 ms"), "{why}");
+    gateway.stop().await;
+    broker.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_client_does_not_make_its_broker_silent() {
+    const MESSAGES: usize = 512;
+    let mock = Mock::start().await;
+    let mut strict = config(GatewayMode::Passthrough, &[mock.address]);
+    strict.heart_beat = HeartBeat::new(0, 100);
+    let gateway = with(strict).await;
+    let mut client = gateway.raw().await;
+    client
+        .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        .await;
+    let mut broker = mock.accept("heart-beat:100,0\n").await;
+    client.frame().await;
+    client
+        .send("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0")
+        .await;
+    broker.frame("SUBSCRIBE").await;
+    let body = "x".repeat(64 << 10);
+    let message =
+        format!("MESSAGE\nsubscription:1\nmessage-id:m\ndestination:/topic/a\n\n{body}\0");
+    let sending = tokio::spawn(async move {
+        for _ in 0..MESSAGES {
+            broker.send(message.as_bytes()).await;
+        }
+        broker
+    });
+    // Far longer than the broker may be silent.
+    sleep(Duration::from_millis(1500)).await;
+    let (mut count, mut chunk) = (0, vec![0; 256 << 10]);
+    while count < MESSAGES {
+        let read = timeout(LIMIT, client.stream.read(&mut chunk)).await;
+        let read = read.expect("messages").unwrap();
+        assert!(read > 0, "the end after {count} messages");
+        count += chunk[..read].iter().filter(|byte| **byte == 0).count();
+    }
+    drop(sending.await.unwrap());
+    gateway.stop().await;
+}
+
+/// How many bytes of a client's frames come to the broker until it is quiet. `answers`: it gives the
+/// receipts.
+async fn flood(answers: bool) -> usize {
+    let mock = Mock::start().await;
+    let gateway = with(config(GatewayMode::Pooled, &[mock.address])).await;
+    let mut broker = mock.accept("").await;
+    let mut client = gateway.client("1.2").await;
+    let receipt = "r".repeat(7000);
+    let frame = format!("SEND\ndestination:/queue/a\nreceipt:{receipt}\n\n\0");
+    // It never reads.
+    let flooding = tokio::spawn(async move {
+        for _ in 0..8000 {
+            if client.stream.write_all(frame.as_bytes()).await.is_err() {
+                break;
+            }
+        }
+        client
+    });
+    let mut frames = 0;
+    while let Ok(Some(frame)) = timeout(Duration::from_secs(1), broker.next()).await {
+        frames += 1;
+        if answers {
+            broker.receipt(&frame).await;
+        }
+    }
+    flooding.abort();
+    gateway.stop().await;
+    frames * receipt.len()
+}
+
+#[tokio::test]
+async fn receipts_are_bounded() {
+    // Those that a broker owes: 1 MiB, and what one read has.
+    let owed = flood(false).await;
+    assert!(owed < 3 << 20, "{owed}");
+    // Those that a client does not read: 1 MiB, and what the system has for it.
+    let unread = flood(true).await;
+    assert!(unread < 24 << 20, "{unread}");
+}
+
+#[tokio::test]
+async fn a_disconnect_is_answered_in_any_case() {
+    for mode in BOTH {
+        let mock = Mock::start().await;
+        let mut impatient = config(mode, &[mock.address]);
+        impatient.hold_timeout = Duration::from_millis(300);
+        let gateway = with(impatient).await;
+        let mut client = gateway.raw().await;
+        client
+            .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+            .await;
+        let mut broker = mock.accept("").await;
+        client.frame().await;
+        client
+            .send("SEND\ndestination:/queue/a\n\nx\0DISCONNECT\nreceipt:z\n\n\0")
+            .await;
+        broker.frame("SEND").await;
+        // It says nothing to that.
+        let error = client.error("upstream-unavailable").await;
+        assert_eq!(header(&error, "receipt-id"), Some("z"), "{error}");
+        gateway.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn who_goes_without_waiting_is_gone() {
+    let mock = Mock::start().await;
+    let gateway = with(config(GatewayMode::Pooled, &[mock.address])).await;
+    let mut broker = mock.accept("").await;
+    let mut client = gateway.client("1.2").await;
+    let last = "SEND\ndestination:/queue/a\n\nx\0DISCONNECT\nreceipt:z\n\n\0";
+    client.send(last).await;
+    // Whoever closes only its own side still gets the receipt.
+    client.stream.shutdown().await.unwrap();
+    for command in ["SEND", "BEGIN", "ABORT"] {
+        let frame = broker.frame(command).await;
+        if command == "ABORT" {
+            broker.receipt(&frame).await;
+        }
+    }
+    let receipt = client.frame().await;
+    assert_eq!(header(&receipt, "receipt-id"), Some("z"), "{receipt}");
+    client.end().await;
+    let mut client = gateway.client("1.2").await;
+    client.send(last).await;
+    broker.frame("SEND").await;
+    drop(client);
+    let monitor = gateway.gateway.clone().expect("a gateway");
+    let gone = async {
+        while monitor.status().connections.iter().any(|it| it.clients > 0) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LIMIT, gone).await.expect("it is gone");
+    gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_sent_is_answered_before_the_gateway_stops() {
+    for mode in BOTH {
+        let mock = Mock::start().await;
+        let gateway = with(config(mode, &[mock.address])).await;
+        let mut client = gateway.raw().await;
+        client
+            .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+            .await;
+        let mut broker = mock.accept("").await;
+        client.frame().await;
+        let mut asked = Vec::new();
+        for number in 0..3 {
+            client
+                .send(&format!(
+                    "SEND\ndestination:/queue/a\nreceipt:{number}\n\nx\0"
+                ))
+                .await;
+            asked.push(broker.frame("SEND").await);
+        }
+        let stopping = tokio::spawn(gateway.stop());
+        broker.frame("BEGIN").await;
+        let barrier = broker.frame("ABORT").await;
+        for frame in asked.iter().chain([&barrier]) {
+            broker.receipt(frame).await;
+        }
+        for number in 0..3 {
+            let receipt = client.frame().await;
+            let wanted = number.to_string();
+            assert_eq!(header(&receipt, "receipt-id"), Some(&*wanted), "{receipt}");
+        }
+        client.end().await;
+        broker.frame("DISCONNECT").await;
+        assert_eq!(broker.next().await, None);
+        stopping.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn acknowledgements_find_their_message_by_its_id_alone() {
+    let broker = TestServer::start().await;
+    let gateway = with(config(GatewayMode::Pooled, &[broker.stomp])).await;
+    let mut client = gateway.raw().await;
+    client.send("CONNECT\n\n\0").await;
+    client.frame().await;
+    for destination in ["/topic/a", "/queue/a"] {
+        client
+            .done(
+                &format!("SUBSCRIBE\ndestination:{destination}\nack:client"),
+                "",
+            )
+            .await;
+        client
+            .send(&format!("SEND\ndestination:{destination}\n\nhello\0"))
+            .await;
+        let message = client.message("hello").await;
+        let id = header(&message, "message-id").expect("an id");
+        client.done(&format!("ACK\nmessage-id:{id}"), "").await;
+    }
+    client
+        .send("SEND\ndestination:/topic/a\n\nagain\0SEND\ndestination:/queue/a\n\nagain\0")
+        .await;
+    let both = [client.message("again").await, client.message("again").await];
+    for message in &both {
+        let id = header(message, "message-id").expect("an id");
+        client.done(&format!("ACK\nmessage-id:{id}"), "").await;
+    }
+    gateway.stop().await;
+    broker.stop().await;
 }

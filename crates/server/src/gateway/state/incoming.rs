@@ -1,6 +1,9 @@
 //! What a broker sends: whose it is, and how its client gets it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+};
 
 use stompbox_broker::{Command, Message};
 use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, encode};
@@ -11,7 +14,7 @@ use super::{
 };
 use crate::gateway::{
     kind,
-    mail::{Failure, Item, Written},
+    mail::{Failure, Item, RECEIPT, Written},
     view::View,
 };
 
@@ -27,7 +30,13 @@ impl State {
         match self.awaited.remove(&number) {
             Some(Awaited::Client {
                 member, receipt, ..
-            }) => self.tell(Some(member), Item::Receipt(receipt)),
+            }) => {
+                if let Some(own) = self.members.get(&member) {
+                    own.owed
+                        .fetch_sub(RECEIPT + receipt.len(), Ordering::Relaxed);
+                }
+                self.tell(Some(member), Item::Receipt(receipt));
+            }
             Some(Awaited::Subscribed {
                 subscription,
                 receipt,
