@@ -164,6 +164,15 @@ impl Decoder {
         matches!(self.phase, Phase::Between(_) | Phase::Done)
     }
 
+    /// What of the frame at hand came in earlier chunks. After an error its rest is what is left of the
+    /// chunk, so that whoever can do without that frame may pass over it and go on with a new decoder.
+    pub fn unfinished(&self) -> &[u8] {
+        match self.phase {
+            Phase::Done => &[],
+            _ => &self.buffer,
+        }
+    }
+
     fn advance(
         &mut self,
         input: &mut &[u8],

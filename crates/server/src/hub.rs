@@ -97,10 +97,10 @@ impl Outbox {
         true
     }
 
-    /// Bytes of frames in it that are not of the engine's.
+    /// Bytes of what is in it that is not of the engine's.
     pub(crate) fn mail_size(&self) -> usize {
         let waiting = lock(&self.state);
-        waiting.mail.as_ref().map_or(0, |mail| mail.bytes.len())
+        waiting.mail.as_ref().map_or(0, |mail| mail.size())
     }
 
     /// Gives back what idle connections need not hold.

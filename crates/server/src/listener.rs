@@ -33,6 +33,9 @@ use crate::{
     users::Users,
 };
 
+/// How long a gateway's connections may take to end, however long its clients took.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// A server that can't start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -283,6 +286,7 @@ impl Server {
         listeners.shutdown().await;
         // No receiver is left if nobody is connected.
         let _ = stop.send(true);
+        let stopped = Instant::now();
         shared.hub.stop();
         shared.lobby.stop();
         let all = u32::try_from(most).unwrap_or(u32::MAX);
@@ -294,7 +298,11 @@ impl Server {
         }
         admin.shutdown().await;
         ticking.abort();
-        drop(links);
+        if let (Some(gateway), Some(links)) = (&shared.gateway, links) {
+            // What clients were told has arrived has, but what they left unsaid may still wait.
+            let left = drain_timeout.saturating_sub(stopped.elapsed());
+            gateway.stop(links, left.max(LAST_WORDS)).await;
+        }
         shared.hub.signal.stop();
         match storing {
             Some(Ok(storing)) => drop(task::spawn_blocking(move || storing.join()).await),

@@ -120,6 +120,7 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #hold_timeout = "30s"
 #max_held = "8MiB"
 #max_waiting = "8MiB"
+#max_message = "64MiB"
 #connect_timeout = "10s"
 #heart_beat = "10000,10000"
 #text_for = ["text/*", "application/json"]

@@ -83,6 +83,7 @@ pub(super) struct GatewayTable {
     max_held: Option<String>,
     hold_timeout: Option<String>,
     max_waiting: Option<String>,
+    max_message: Option<String>,
     text_for: Option<Vec<String>>,
 }
 
@@ -134,6 +135,7 @@ impl GatewayTable {
         for (name, text, value) in [
             ("max_held", &self.max_held, &mut config.max_held),
             ("max_waiting", &self.max_waiting, &mut config.max_waiting),
+            ("max_message", &self.max_message, &mut config.max_message),
         ] {
             if let Some(text) = text {
                 let bytes = Unit::Bytes.parse(text);
@@ -273,6 +275,7 @@ pub(super) fn table(config: &GatewayConfig, origin: &Origin) -> Result<String, f
         ("hold_timeout", time(config.hold_timeout)),
         ("max_held", Unit::Bytes.format(config.max_held as u64)),
         ("max_waiting", Unit::Bytes.format(config.max_waiting as u64)),
+        ("max_message", Unit::Bytes.format(config.max_message as u64)),
     ] {
         writeln!(out, "{key} = {}", Value::from(value))?;
     }

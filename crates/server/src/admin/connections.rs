@@ -241,9 +241,13 @@ pub(super) async fn kick_user(
     let (mut from, mut kicked) = (0, 0_usize);
     loop {
         let mut found = Vec::new();
-        let next = state.shared.hub.inspect(|broker, _| {
+        let next = state.shared.hub.inspect(|broker, outboxes| {
             broker.walk_connections(from, TURN, |id, identity| {
-                if *identity.login == *user {
+                // Those of a gateway's own have no login either, and all topics come by them.
+                let is_client = outboxes
+                    .of(id)
+                    .is_some_and(|it| it.peer.about.get().is_some());
+                if is_client && *identity.login == *user {
                     found.push(id);
                 }
             })

@@ -38,7 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let mut rest = input;
         let mut end = None;
-        while self.end.is_none() && !self.quitting {
+        while self.end.is_none() && !self.quitting && !self.refused {
             match websocket.receive(rest) {
                 Received::Nothing => break,
                 Received::Bytes { used, payload } => {
@@ -80,7 +80,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Takes STOMP's bytes.
     fn decode(&mut self, decoder: &mut Decoder, mut input: &[u8], now: Duration) {
         let time = self.shared.hub.now();
-        while !self.quitting && self.end.is_none() {
+        while !self.quitting && !self.refused && self.end.is_none() {
             if self.login.is_some() {
                 self.held.extend_from_slice(input);
                 break;
@@ -222,6 +222,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Refusal::Invalid(error) => error,
                 };
                 self.commands.push(Command::Refuse { error, receipt });
+                // The engine does nothing behind that; brokers would.
+                self.refused |= self.relay.is_some();
             }
         }
         // Nothing follows a DISCONNECT.

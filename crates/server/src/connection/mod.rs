@@ -203,6 +203,14 @@ struct Connection<S> {
     /// The session has ended by itself: this goes out last, when the broker has said goodbye.
     last_words: Option<(Vec<u8>, CloseCode, String)>,
     quitting: bool,
+    /// Behind a gateway: by when brokers must have confirmed what a client that goes has sent.
+    quit_by: Option<Duration>,
+    /// It has sent its last byte while it waits for that.
+    half_closed: bool,
+    /// The server's stop is taken into account in that.
+    drains: bool,
+    /// A frame was refused behind a gateway: the `ERROR` is on its way, and nothing behind it is done.
+    refused: bool,
     end: Option<End>,
 }
 
@@ -259,6 +267,10 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         waiting_since: None,
         last_words: None,
         quitting: false,
+        quit_by: None,
+        half_closed: false,
+        drains: false,
+        refused: false,
         end: None,
         shared,
     };
@@ -294,6 +306,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     Poll::Ready(Err(_)) => self.end_as_gone(),
                     Poll::Pending => {}
                 }
+            } else if self.quit_by.is_some() {
+                progress |= self.poll_farewell(cx);
             }
             self.submit();
             if self.end.is_some() {
@@ -333,11 +347,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// So little waits for the client that more of it may be read.
+    fn has_room(&self) -> bool {
+        let waits = self.out.len() - self.sent;
+        waits < READ_PAUSE && (waits < BATCH || waits + self.mail_size() < READ_PAUSE)
+    }
+
     fn may_read(&self) -> bool {
-        self.out.len() - self.sent < READ_PAUSE
+        self.has_room()
             && self.login.is_none()
             && self.pause.is_none()
             && !self.quitting
+            && !self.refused
     }
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -463,6 +484,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return true;
         }
         if !self.quitting && self.session.poll_timeout().is_some_and(|at| at <= now) {
+            if self.relay.is_some() && (self.refused || !self.has_room()) {
+                // What is not read can't be heard: whoever is slow is judged by what it takes.
+                self.session.heard(now);
+            }
             match self.session.handle_timeout(now) {
                 Some(server::Timeout::NoConnect) => {
                     self.end_with_words(CloseCode::Policy, "no CONNECT in time");
@@ -474,8 +499,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             return true;
         }
+        if self.quit_by.is_some_and(|by| by <= now) {
+            self.give_up_farewell();
+            return true;
+        }
         let session = self.session.poll_timeout().filter(|_| !self.quitting);
-        let next = [session, self.pause, self.write_by]
+        let next = [session, self.pause, self.write_by, self.quit_by]
             .into_iter()
             .flatten()
             .min();

@@ -22,7 +22,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if self.out.len() - self.sent >= BATCH {
             return false;
         }
-        if self.outbox.take(&mut self.outputs) && !self.quitting && self.end.is_none() {
+        if self.outbox.take(&mut self.outputs)
+            && self.end.is_none()
+            && !self.drain()
+            && !self.quitting
+        {
             self.finish(CloseCode::GoingAway, "the server is stopping");
         }
         if self.outputs.is_empty() {
@@ -80,7 +84,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 match self.last_words.take() {
                     Some((words, code, reason)) => {
-                        self.put_frame(&words);
+                        if !words.is_empty() {
+                            self.put_frame(&words);
+                        }
                         self.finish(code, &reason);
                     }
                     None => self.finish(CloseCode::Normal, ""),

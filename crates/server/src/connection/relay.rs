@@ -1,11 +1,17 @@
 //! The gateway's side of a connection: its client's frames on their way to brokers, and what comes of
 //! them.
 
-use std::{mem, sync::Arc};
+use std::{
+    mem,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use stompbox_broker::Command;
 use stompbox_proto::{Dialect, FrameRef, server::Event};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::{BATCH, BRIEF, Connection};
 use crate::{
@@ -14,6 +20,9 @@ use crate::{
     users::Principal,
     websocket::CloseCode,
 };
+
+/// How long a client that has closed its side, or is gone, waits for the receipt of its `DISCONNECT`.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
 
 /// What a relayed frame comes to.
 pub(super) enum Relayed {
@@ -83,6 +92,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return Ok(Relayed::Engine(None));
             }
             self.bye = receipt.as_deref().map(Into::into);
+            self.wait_for_farewell();
             return Ok(Relayed::Done);
         }
         let is_text = self.is_websocket && !self.is_binary;
@@ -90,13 +100,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Ok(Act::Done) => Ok(Relayed::Done),
             Ok(Act::Receipt(receipt)) => {
                 if let Some(receipt) = receipt {
-                    relay.mail.items.push_back(Item::Receipt(receipt));
+                    relay.mail.receipt(receipt);
                 }
                 Ok(Relayed::Done)
             }
             Ok(act) => Ok(Relayed::Engine(Some(act))),
             Err(failure) => {
                 relay.mail.items.push_back(Item::Failure(failure));
+                self.refused = true;
                 Ok(Relayed::Done)
             }
         }
@@ -111,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         while self.end.is_none() && self.out.len() - self.sent < BATCH {
             if relay.mail.is_empty() {
                 // Bytes of frames that were written are done with.
-                relay.mail.bytes.clear();
+                relay.mail.clear();
                 if !self.outbox.take_mail(&mut relay.mail) {
                     break;
                 }
@@ -163,6 +174,74 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         self.relay = Some(relay);
         progress
+    }
+
+    /// Bytes of mail that the client has not taken.
+    pub(super) fn mail_size(&self) -> usize {
+        self.relay.as_ref().map_or(0, |_| self.outbox.mail_size())
+    }
+
+    /// Brokers have so long to confirm what the client has sent.
+    fn wait_for_farewell(&mut self) {
+        let patience = self.shared.gateway.as_ref().map(|it| it.patience());
+        self.quit_by = Some(self.now() + patience.unwrap_or_default());
+    }
+
+    /// The server is stopping: nothing more is read, and what was is answered before the client goes.
+    /// False: there is nothing to wait for.
+    pub(super) fn drain(&mut self) -> bool {
+        let Some(relay) = &mut self.relay else {
+            return false;
+        };
+        let first = !self.quitting;
+        if first {
+            if relay.quit() {
+                return false;
+            }
+            let code = CloseCode::GoingAway;
+            self.last_words = Some((Vec::new(), code, "the server is stopping".to_owned()));
+            self.quitting = true;
+            self.wait_for_farewell();
+        }
+        // Some of the time is for what is then still to be written.
+        let by = self.now() + self.shared.config.drain_timeout * 3 / 4;
+        if first || !self.drains {
+            self.quit_by = self.quit_by.map(|it| it.min(by));
+        }
+        self.drains = true;
+        true
+    }
+
+    /// Whether the client is still there, while it waits for its farewell. True: something came.
+    pub(super) fn poll_farewell(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.half_closed {
+            return false;
+        }
+        let mut scrap = [0; 4096];
+        let mut buffer = ReadBuf::new(&mut scrap);
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer) {
+            Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
+                // It may have closed only its own side.
+                self.half_closed = true;
+                let by = self.now() + HALF_CLOSED;
+                self.quit_by = self.quit_by.map(|it| it.min(by));
+                true
+            }
+            Poll::Ready(Ok(())) => true,
+            Poll::Ready(Err(_)) => {
+                self.end_as_gone();
+                true
+            }
+            Poll::Pending => false,
+        }
+    }
+
+    /// Brokers do not say what became of what the client sent.
+    pub(super) fn give_up_farewell(&mut self) {
+        self.quit_by = None;
+        let receipt = self.bye.take();
+        let why = "it does not confirm what was sent before the client went";
+        self.fail(&Failure::unavailable(why, receipt));
     }
 
     /// The client is told to go.

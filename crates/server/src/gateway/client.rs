@@ -2,7 +2,10 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use stompbox_broker::selector::Selector;
@@ -30,7 +33,12 @@ pub(crate) struct Seat {
     is_own: bool,
     /// Something was sent by it.
     is_used: bool,
+    /// Bytes of the receipts that the client waits for.
+    owed: Arc<AtomicUsize>,
 }
+
+/// Bytes of receipts that a client may wait for. With more it is not read until the broker gives some.
+const MOST_OWED: usize = 1 << 20;
 
 impl Seat {
     pub(super) fn take(
@@ -40,8 +48,9 @@ impl Seat {
         outbox: &Arc<Outbox>,
         dialect: Dialect,
     ) -> Self {
-        link.work().join(member, Arc::clone(outbox), dialect);
+        let owed = link.work().join(member, Arc::clone(outbox), dialect);
         Self {
+            owed,
             link,
             member,
             is_own,
@@ -127,8 +136,10 @@ impl Client {
 
     /// More waits for the broker than it takes: nothing is to be read.
     pub(crate) fn is_congested(&self) -> bool {
-        self.main.link.is_congested()
-            || self.own.as_ref().is_some_and(|own| own.link.is_congested())
+        let seats = self.own.iter().chain([&self.main]);
+        seats
+            .into_iter()
+            .any(|seat| seat.link.is_congested() || seat.owed.load(Ordering::Relaxed) > MOST_OWED)
     }
 
     /// The client has taken what waited.
@@ -551,10 +562,16 @@ impl Client {
                             .subscriptions
                             .values()
                             .all(|place| matches!(place, Place::Topic(_)));
-                        if only_topics {
+                        let holds = |seat: &Seat| seat.link.work().holds(seat.member, message_id);
+                        let own = self.own.as_ref().filter(|own| holds(own));
+                        if only_topics
+                            || (own.is_none()
+                                && !holds(&self.main)
+                                && self.gateway.names(message_id))
+                        {
                             return Ok(Act::Engine);
                         }
-                        self.main.is_own
+                        own.is_some() || self.main.is_own
                     }
                 };
                 let name = Name::Message {

@@ -193,7 +193,7 @@ pub struct GatewayConfig {
     pub ca: Option<std::path::PathBuf>,
     /// The gateway's side of `heart-beat`. Default: 10,000 ms both ways.
     pub heart_beat: HeartBeat,
-    /// How long a connection may take to its `CONNECTED`. Default: 10 s.
+    /// How long a broker may take to its `CONNECTED`. Then the next is tried. Default: 10 s.
     pub connect_timeout: Duration,
     /// Unacknowledged messages of a pooled client's subscription to a queue, unless it asks for
     /// fewer. Default: 100.
@@ -210,6 +210,9 @@ pub struct GatewayConfig {
     pub text_for: Vec<String>,
     /// Bytes that may wait for a client, beyond which it is told to go. Default: 8,388,608.
     pub max_waiting: usize,
+    /// Bytes of the body of a broker's message, beyond which it is not taken: its client is told. A
+    /// message that a client may send is always taken. Default: 67,108,864.
+    pub max_message: usize,
 }
 
 impl GatewayConfig {
@@ -233,6 +236,7 @@ impl GatewayConfig {
             hold_timeout: Duration::from_secs(30),
             text_for: vec!["text/*".into(), "application/json".into()],
             max_waiting: 8 << 20,
+            max_message: 64 << 20,
         }
     }
 

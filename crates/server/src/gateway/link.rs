@@ -13,7 +13,7 @@ use std::{
 
 use stompbox_broker::{Command, ConnectionId, Output};
 use stompbox_proto::{
-    Command as Verb, ContentLength, Decoder, Dialect, FrameRef, Version, client, encode,
+    Command as Verb, ContentLength, Decoder, Dialect, FrameRef, Limits, Version, client, encode,
 };
 use tokio::{
     io::{AsyncRead as _, AsyncReadExt as _, AsyncWrite as _, AsyncWriteExt as _, ReadBuf},
@@ -28,6 +28,7 @@ use super::{
     kind,
     mail::Failure,
     servers::{Io, jittered},
+    skip::{self, Skip, Skipped},
     state::State,
     topics::Topic,
 };
@@ -154,6 +155,11 @@ impl Link {
         self.work().unsubscribe_topic(number);
     }
 
+    /// Nobody uses it any more: it ends when all is sent.
+    pub(super) fn close(&self) {
+        self.work().is_closing = true;
+    }
+
     /// An attempt has failed. False: there is to be no other.
     fn bears(&self, refused: &Refused, is_shared: bool, gateway: &Gateway) -> bool {
         let mut state = self.work();
@@ -227,9 +233,7 @@ pub(super) async fn run(
     let is_shared = engine.is_some();
     let mut wait = Duration::from_millis(100);
     loop {
-        let attempt =
-            time::timeout(gateway.config.connect_timeout, open(&gateway, &identity)).await;
-        let mut wire = match attempt.unwrap_or_else(|_| Err(Refused::silent())) {
+        let mut wire = match open(&gateway, &identity).await {
             Ok(wire) => wire,
             Err(refused) => {
                 let text = &refused.failure.detail;
@@ -258,11 +262,12 @@ pub(super) async fn run(
             info!(server = %wire.server, %version, "connected to a broker");
         }
         let ended = std::future::poll_fn(|cx| wire.poll(cx, &link, engine.as_ref())).await;
-        link.is_up.store(false, Ordering::Relaxed);
         if ended == Ended::Closed {
             wire.close().await;
+            link.is_up.store(false, Ordering::Relaxed);
             return;
         }
+        link.is_up.store(false, Ordering::Relaxed);
         link.losses.fetch_add(1, Ordering::Relaxed);
         if is_shared {
             warn!(server = %wire.server, reason = %wire.reason, "a connection to a broker was lost");
@@ -285,26 +290,69 @@ struct Refused {
 }
 
 impl Refused {
-    fn silent() -> Self {
+    fn unavailable(why: &str) -> Self {
         Self {
-            failure: Failure::unavailable("it does not answer in time", None),
+            failure: Failure::unavailable(why, None),
             is_final: false,
         }
     }
 }
 
-/// Opens a connection, up to `CONNECTED`.
+/// Opens a connection to one of the brokers, up to `CONNECTED`. One that is silent, or not there, is
+/// passed over.
 async fn open(gateway: &Arc<Gateway>, identity: &Identity) -> Result<Wire, Refused> {
-    let unavailable = |why: &str| Refused {
-        failure: Failure::unavailable(why, None),
-        is_final: false,
-    };
-    let (mut io, at) = gateway
-        .servers
-        .dial()
-        .await
-        .map_err(|why| unavailable(&why))?;
-    let server = gateway.servers.name(at);
+    let within = gateway.config.connect_timeout;
+    let mut problem = None;
+    for at in gateway.servers.turn() {
+        if let Err(last) = gateway.servers.may_try(at, within) {
+            problem.get_or_insert(last);
+            continue;
+        }
+        let attempt = time::timeout(within, open_at(gateway, identity, at)).await;
+        let why = match attempt {
+            Ok(Ok(wire)) => {
+                gateway.servers.works(at);
+                return Ok(wire);
+            }
+            Ok(Err(Unopened::Refused(failure))) => {
+                // It is there, but does not take this login.
+                gateway.servers.works(at);
+                return Err(Refused {
+                    failure,
+                    is_final: true,
+                });
+            }
+            Ok(Err(Unopened::Login)) => {
+                let why = "the login can't be written in a CONNECT";
+                return Err(Refused::unavailable(why));
+            }
+            Ok(Err(Unopened::Failed(why))) => why,
+            Err(_) => format!("it does not answer within {} ms", within.as_millis()),
+        };
+        let why = format!("{}: {why}", gateway.servers.name(at));
+        gateway.servers.failed(at, &why);
+        problem = Some(why);
+    }
+    let problem = problem.as_deref().unwrap_or("there is none");
+    Err(Refused::unavailable(problem))
+}
+
+/// Why a broker gives no connection.
+enum Unopened {
+    Failed(String),
+    /// It takes no such login.
+    Refused(Failure),
+    /// It was not even tried.
+    Login,
+}
+
+impl<E: std::error::Error> From<E> for Unopened {
+    fn from(error: E) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+async fn open_at(gateway: &Arc<Gateway>, identity: &Identity, at: usize) -> Result<Wire, Unopened> {
     let epoch = Instant::now();
     let config = client::Config {
         host: Some(gateway.host(at).to_owned()),
@@ -315,49 +363,36 @@ async fn open(gateway: &Arc<Gateway>, identity: &Identity) -> Result<Wire, Refus
         connect_timeout: None,
         ..client::Config::default()
     };
-    let mut session = client::Session::new(config, Duration::ZERO)
-        .map_err(|_| unavailable("the login can't be written in a CONNECT"))?;
-    let failed = |why: String| {
-        let why = format!("{server}: {why}");
-        gateway.servers.failed(at, &why);
-        unavailable(&why)
-    };
+    let mut session = client::Session::new(config, Duration::ZERO).map_err(|_| Unopened::Login)?;
+    let mut io = gateway.servers.dial(at).await?;
     while let Some(frame) = session.poll_transmit() {
-        io.write_all(&frame)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        io.write_all(&frame).await?;
     }
-    io.flush()
-        .await
-        .map_err(|error| failed(error.to_string()))?;
+    io.flush().await?;
     let mut decoder = Decoder::new(gateway.limits.clone());
     let mut input = vec![0; 64 << 10];
     loop {
-        let count = io.read(&mut input).await;
-        let count = count.map_err(|error| failed(error.to_string()))?;
+        let count = io.read(&mut input).await?;
         if count == 0 {
-            return Err(failed(
-                "it closed the connection before CONNECTED".to_owned(),
-            ));
+            let why = "it closed the connection before CONNECTED";
+            return Err(Unopened::Failed(why.to_owned()));
         }
         let mut bytes = &input[..count];
-        let frame = decoder
-            .decode(&mut bytes, session.dialect())
-            .map_err(|error| failed(error.to_string()))?;
-        let Some(frame) = frame else {
+        let Some(frame) = decoder.decode(&mut bytes, session.dialect())? else {
             continue;
         };
         match session.receive(&frame, epoch.elapsed()) {
             Ok(client::Event::Connected { version, .. }) => {
-                gateway.servers.works(at);
                 let rest = bytes.to_vec();
                 return Ok(Wire {
                     io,
                     session,
                     decoder,
+                    limits: gateway.limits.clone(),
+                    skip: None,
                     epoch,
                     version,
-                    server,
+                    server: gateway.servers.name(at),
                     gateway: Arc::clone(gateway),
                     input,
                     rest,
@@ -366,31 +401,27 @@ async fn open(gateway: &Arc<Gateway>, identity: &Identity) -> Result<Wire, Refus
                     dirty: false,
                     timer: Box::pin(time::sleep(Duration::from_secs(3600))),
                     pause: None,
+                    stalled: false,
                     reason: String::new(),
                 });
             }
             Ok(client::Event::Error { frame }) => {
-                // It is there, but does not take this login.
-                gateway.servers.works(at);
                 let message = frame.header("message").unwrap_or_default();
                 let message = match message.is_empty() {
                     true => "the broker refuses the connection".to_owned(),
                     false => message.chars().take(500).collect(),
                 };
                 let body = String::from_utf8_lossy(frame.body());
-                return Err(Refused {
-                    failure: Failure {
-                        message,
-                        detail: body.chars().take(2000).collect(),
-                        code: "refused",
-                        retry: "never",
-                        receipt: None,
-                    },
-                    is_final: true,
-                });
+                return Err(Unopened::Refused(Failure {
+                    message,
+                    detail: body.chars().take(2000).collect(),
+                    code: "refused",
+                    retry: "never",
+                    receipt: None,
+                }));
             }
             Ok(_) => {}
-            Err(error) => return Err(failed(error.to_string())),
+            Err(error) => return Err(error.into()),
         }
     }
 }
@@ -408,6 +439,9 @@ struct Wire {
     io: Box<dyn Io>,
     session: client::Session,
     decoder: Decoder,
+    limits: Limits,
+    /// A message that is passed over, and why.
+    skip: Option<(Skip, String)>,
     /// When the session's time began.
     epoch: Instant,
     version: Version,
@@ -422,6 +456,8 @@ struct Wire {
     timer: Pin<Box<time::Sleep>>,
     /// Until when nothing is read.
     pause: Option<Duration>,
+    /// Nothing is read until a slow client has taken more.
+    stalled: bool,
     reason: String,
 }
 
@@ -443,7 +479,13 @@ impl Wire {
             if closing && self.out.is_empty() && !self.dirty {
                 return Poll::Ready(Ended::Closed);
             }
-            if self.pause.is_none() && (engine.is_some() || !self.is_stalled(link)) {
+            let stalled = engine.is_none() && self.is_stalled(link);
+            if self.stalled || stalled {
+                // What is not read can't be heard; and what was not may still be on its way.
+                self.session.heard(self.epoch.elapsed());
+                self.stalled = stalled;
+            }
+            if self.pause.is_none() && !stalled {
                 match self.poll_read(cx) {
                     Poll::Ready(Ok(0)) => return self.lost("it closed the connection".to_owned()),
                     Poll::Ready(Ok(count)) => {
@@ -545,11 +587,25 @@ impl Wire {
         self.session.heard(self.epoch.elapsed());
         let dialect = Dialect::from(self.version);
         let mut work = link.work();
-        while let Some(frame) = self
-            .decoder
-            .decode(&mut input, dialect)
-            .map_err(|error| error.to_string())?
-        {
+        loop {
+            if self.skip.is_some() && !self.pass_over(&mut input, &mut work)? {
+                break;
+            }
+            let frame = match self.decoder.decode(&mut input, dialect) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(error) if error.is_limit() => {
+                    let mut skip = Skip::default();
+                    let mut before = self.decoder.unfinished();
+                    if skip.take(&mut before) != Skipped::Not {
+                        return Err(error.to_string());
+                    }
+                    self.skip = Some((skip, error.to_string()));
+                    self.decoder = Decoder::new(self.limits.clone());
+                    continue;
+                }
+                Err(error) => return Err(error.to_string()),
+            };
             match frame.command() {
                 Verb::Message => work.message(&frame),
                 Verb::Receipt => work.receipt(&frame),
@@ -591,6 +647,31 @@ impl Wire {
             state.refuse_destination(&queue, &body);
             gateway.quarantine.add(queue);
         }
+    }
+
+    /// Passes over a message that is beyond the limits: one that comes again with each new connection
+    /// must not end them all. True: that is done.
+    fn pass_over(&mut self, input: &mut &[u8], work: &mut Work<'_>) -> Result<bool, String> {
+        let Some((skip, why)) = &mut self.skip else {
+            return Ok(true);
+        };
+        match skip.take(input) {
+            Skipped::Not => return Ok(false),
+            Skipped::Never => return Err(std::mem::take(why)),
+            Skipped::Whole => {}
+        }
+        let (head, mut decoder) = (skip.frame(), skip::decoder());
+        match decoder.decode(&mut &*head, Dialect::from(self.version)) {
+            Ok(Some(frame)) => {
+                let subscription = frame.header("subscription").unwrap_or_default();
+                warn!(server = %self.server, %subscription, %why, "a message was passed over");
+                work.skipped(&frame, why);
+            }
+            Ok(None) => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        self.skip = None;
+        Ok(true)
     }
 
     /// Does what is due. True: something was.

@@ -119,10 +119,32 @@ pub(crate) struct Mail {
     /// Frames, one behind the other.
     pub(crate) bytes: Vec<u8>,
     pub(crate) items: VecDeque<Item>,
+    /// Bytes that the receipts among them take.
+    receipts: usize,
 }
+
+/// What a receipt takes beside its id.
+pub(super) const RECEIPT: usize = 64;
 
 impl Mail {
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
+    }
+
+    /// Puts a receipt in.
+    pub(crate) fn receipt(&mut self, id: Box<str>) {
+        self.receipts += RECEIPT + id.len();
+        self.items.push_back(Item::Receipt(id));
+    }
+
+    /// All that was in it is taken.
+    pub(crate) fn clear(&mut self) {
+        self.bytes.clear();
+        self.receipts = 0;
+    }
+
+    /// Bytes of all that waits.
+    pub(crate) fn size(&self) -> usize {
+        self.bytes.len() + self.receipts
     }
 }

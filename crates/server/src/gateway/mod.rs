@@ -13,6 +13,7 @@ mod mail;
 mod quarantine;
 mod rules;
 mod servers;
+mod skip;
 mod state;
 mod topics;
 mod view;
@@ -20,16 +21,19 @@ mod view;
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use stompbox_proto::{Dialect, FrameRef, Limits};
 use tokio::{
     sync::{Semaphore, oneshot},
     task::JoinSet,
+    time,
 };
+use tracing::warn;
 
 pub(crate) use client::{Act, Client, Seat};
 pub use config::{
@@ -52,6 +56,7 @@ use topics::Topics;
 /// What all clients of a gateway share.
 pub(crate) struct Gateway {
     config: GatewayConfig,
+    /// Of what brokers send.
     limits: Limits,
     servers: Servers,
     pool: Vec<Arc<Link>>,
@@ -59,6 +64,8 @@ pub(crate) struct Gateway {
     own: Arc<Semaphore>,
     next_member: AtomicU64,
     quarantine: Quarantine,
+    /// What the engine's message ids begin with.
+    run: OnceLock<Box<str>>,
 }
 
 impl fmt::Debug for Gateway {
@@ -152,7 +159,8 @@ impl Gateway {
             own: Arc::new(Semaphore::new(most)),
             next_member: AtomicU64::new(1),
             quarantine: Quarantine::default(),
-            limits,
+            run: OnceLock::new(),
+            limits: upstream_limits(&limits, config.max_message),
             config,
         };
         if gateway.config.mode != GatewayMode::Passthrough {
@@ -166,6 +174,8 @@ impl Gateway {
 
     /// Starts the connections that clients share.
     pub(crate) fn start(self: &Arc<Self>, shared: &Arc<Shared>) -> JoinSet<()> {
+        // It starts once.
+        let _ = self.run.set(shared.run.as_str().into());
         let mut tasks = JoinSet::new();
         for link in &self.pool {
             let identity = Identity {
@@ -183,6 +193,47 @@ impl Gateway {
             ));
         }
         tasks
+    }
+
+    /// How long a client that goes waits for the broker to confirm what it sent.
+    pub(crate) fn patience(&self) -> Duration {
+        self.config.hold_timeout
+    }
+
+    /// Lets the connections go, when what was put on them is sent.
+    pub(crate) async fn stop(&self, mut links: JoinSet<()>, within: Duration) {
+        let end = Instant::now() + within;
+        for link in &self.pool {
+            link.close();
+        }
+        let most = self.config.max_own_connections.min(Semaphore::MAX_PERMITS);
+        let sent = async {
+            while self
+                .pool
+                .iter()
+                .any(|link| link.is_up.load(Ordering::Relaxed))
+            {
+                if links.join_next().await.is_none() {
+                    break;
+                }
+            }
+            // Those of clients end by themselves.
+            let all = u32::try_from(most).unwrap_or(u32::MAX);
+            drop(self.own.acquire_many(all).await);
+        };
+        if time::timeout_at(end.into(), sent).await.is_err() {
+            warn!("some connections to brokers did not end in time");
+        }
+        links.shutdown().await;
+    }
+
+    /// Whether a message's id is of the engine's making.
+    fn names(&self, message_id: &str) -> bool {
+        let rest = self
+            .run
+            .get()
+            .and_then(|run| message_id.strip_prefix(&**run));
+        rest.is_some_and(|rest| rest.starts_with('-'))
     }
 
     pub(crate) fn status(&self) -> GatewayStatus {
@@ -349,4 +400,15 @@ impl Gateway {
             admitted.identity,
         )
     }
+}
+
+/// What a broker may send. What a client may send comes back with headers of the broker's own, and
+/// longer where its version escapes more.
+fn upstream_limits(clients: &Limits, max_message: usize) -> Limits {
+    clients
+        .clone()
+        .with_header_line(clients.header_line.saturating_mul(2))
+        .with_headers(clients.headers.saturating_add(64))
+        .with_head(clients.head.saturating_mul(2).saturating_add(64 << 10))
+        .with_body(clients.body.max(max_message))
 }

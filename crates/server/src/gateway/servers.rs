@@ -115,30 +115,39 @@ impl Servers {
         self.list.iter().map(of).collect()
     }
 
-    /// Opens a connection to a broker that is there. Gives its number too, for what comes of it.
-    pub(super) async fn dial(&self) -> Result<(Box<dyn Io>, usize), String> {
-        let start = self.next.fetch_add(1, Ordering::Relaxed);
-        let mut problem = None;
-        for step in 0..self.list.len() {
-            let at = (start + step) % self.list.len();
-            let Some(server) = self.list.get(at) else {
-                continue;
-            };
-            if !server.may_try() {
-                let last = lock(&server.health).last_error.clone();
-                problem = problem.or(last);
-                continue;
+    /// The numbers of all brokers, in the order in which they are to be tried now.
+    pub(super) fn turn(&self) -> impl Iterator<Item = usize> + use<> {
+        let (start, count) = (self.next.fetch_add(1, Ordering::Relaxed), self.list.len());
+        (0..count).map(move |step| (start % count + step) % count)
+    }
+
+    /// Whether a broker is to be tried; otherwise, why it is left alone. A try that has not ended
+    /// `within` that time is given up.
+    pub(super) fn may_try(&self, at: usize, within: Duration) -> Result<(), String> {
+        let Some(server) = self.list.get(at) else {
+            return Err("there is none".to_owned());
+        };
+        let mut health = lock(&server.health);
+        match health.open_until {
+            Some(until) if until > Instant::now() => {
+                let last = health.last_error.clone();
+                Err(last.unwrap_or_else(|| "it is left alone".to_owned()))
             }
-            match self.open(&server.upstream).await {
-                Ok(io) => return Ok((io, at)),
-                Err(error) => {
-                    let error = format!("{}: {error}", server.upstream);
-                    self.failed(at, &error);
-                    problem = Some(error);
-                }
+            Some(_) => {
+                // One tries; if that fails too, the time begins anew.
+                health.open_until = Some(Instant::now() + within);
+                Ok(())
             }
+            None => Ok(()),
         }
-        Err(problem.unwrap_or_else(|| "there is none".to_owned()))
+    }
+
+    /// Opens a connection to a broker.
+    pub(super) async fn dial(&self, at: usize) -> io::Result<Box<dyn Io>> {
+        match self.list.get(at) {
+            Some(server) => self.open(&server.upstream).await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
     }
 
     /// The broker has said that the connection is one.
@@ -182,21 +191,6 @@ impl Servers {
         let tls = self.tls.as_ref().ok_or(io::ErrorKind::Unsupported)?;
         let name = ServerName::try_from(upstream.host.clone()).map_err(io::Error::other)?;
         Ok(Box::new(tls.connect(name, stream).await?))
-    }
-}
-
-impl Server {
-    fn may_try(&self) -> bool {
-        let mut health = lock(&self.health);
-        match health.open_until {
-            Some(until) if until > Instant::now() => false,
-            Some(_) => {
-                // One tries; if that fails too, the time begins anew.
-                health.open_until = Some(Instant::now() + Duration::from_secs(1));
-                true
-            }
-            None => true,
-        }
     }
 }
 

@@ -43,7 +43,7 @@ impl Topic {
         };
         for (outbox, receipt) in waiting {
             if let Some(receipt) = receipt {
-                outbox.post(|mail| mail.items.push_back(Item::Receipt(receipt)));
+                outbox.post(|mail| mail.receipt(receipt));
             }
         }
     }

@@ -1,6 +1,9 @@
 //! What a broker sends: whose it is, and how its client gets it.
 
-use std::{borrow::Cow, sync::Arc};
+use std::{
+    borrow::Cow,
+    sync::{Arc, atomic::Ordering},
+};
 
 use stompbox_broker::{Command, Message};
 use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, encode};
@@ -12,7 +15,7 @@ use super::{
 use crate::gateway::{
     config::UpstreamKind,
     kind,
-    mail::{Failure, Item, Written},
+    mail::{Failure, Item, RECEIPT, Written},
     view::View,
 };
 
@@ -28,7 +31,13 @@ impl State {
         match self.awaited.remove(&number) {
             Some(Awaited::Client {
                 member, receipt, ..
-            }) => self.tell(Some(member), Item::Receipt(receipt)),
+            }) => {
+                if let Some(own) = self.members.get(&member) {
+                    own.owed
+                        .fetch_sub(RECEIPT + receipt.len(), Ordering::Relaxed);
+                }
+                self.tell(Some(member), Item::Receipt(receipt));
+            }
             Some(Awaited::Subscribed {
                 subscription,
                 receipt,
@@ -252,7 +261,11 @@ impl State {
                 length: mail.bytes.len() - before,
                 written,
             });
-            mail.bytes.len()
+            match before {
+                // One alone may be as long as it likes: with the next attempt it would be no shorter.
+                0 => 0,
+                _ => mail.bytes.len(),
+            }
         });
         if waiting > self.max_waiting && !self.is_own {
             let (limit, of) = ("max_waiting", self.max_waiting);

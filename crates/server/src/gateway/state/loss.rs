@@ -1,6 +1,6 @@
 //! A connection that is lost, and one that is there again.
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::HashMap, sync::atomic::Ordering, time::Instant};
 
 use stompbox_proto::{Dialect, Version, encode};
 
@@ -110,6 +110,7 @@ impl State {
         let floor = self.next;
         for (member, state) in &mut self.members {
             state.window.clear();
+            state.owed.store(0, Ordering::Relaxed);
             state.floor = floor;
             if !state.transactions.is_empty() || all {
                 told.entry(*member).or_insert(None);

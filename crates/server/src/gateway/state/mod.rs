@@ -3,11 +3,15 @@
 mod acknowledge;
 mod incoming;
 mod loss;
+mod skipped;
 mod subscriptions;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     task::Waker,
     time::Instant,
 };
@@ -21,7 +25,7 @@ pub(super) use subscriptions::Subscribe;
 use super::{
     config::UpstreamKind,
     kind,
-    mail::{Failure, Item},
+    mail::{Failure, Item, RECEIPT},
     topics::Topic,
 };
 use crate::hub::Outbox;
@@ -79,6 +83,8 @@ pub(super) struct Member {
     floor: u64,
     /// The numbers of its subscriptions.
     subscriptions: Vec<u64>,
+    /// Bytes of the receipts that it waits for, as its task sees them too.
+    owed: Arc<AtomicUsize>,
 }
 
 #[derive(Clone, Debug)]
@@ -200,7 +206,14 @@ impl State {
         self.out.len() + self.held_bytes
     }
 
-    pub(super) fn join(&mut self, member: u64, outbox: Arc<Outbox>, dialect: Dialect) {
+    /// A client comes. Gives the bytes of the receipts that it will wait for.
+    pub(super) fn join(
+        &mut self,
+        member: u64,
+        outbox: Arc<Outbox>,
+        dialect: Dialect,
+    ) -> Arc<AtomicUsize> {
+        let owed = Arc::new(AtomicUsize::new(0));
         let member_state = Member {
             outbox,
             dialect,
@@ -208,8 +221,10 @@ impl State {
             window: VecDeque::new(),
             floor: 0,
             subscriptions: Vec::new(),
+            owed: Arc::clone(&owed),
         };
         self.members.insert(member, member_state);
+        owed
     }
 
     /// Writes a frame, or keeps it until there is a connection.
@@ -267,6 +282,10 @@ impl State {
         let text = number.to_string();
         let all = headers.map(shortened).chain([("receipt", text.as_str())]);
         self.put(Some(member), verb, all, body, length)?;
+        if let Some(own) = self.members.get(&member) {
+            own.owed
+                .fetch_add(RECEIPT + receipt.len(), Ordering::Relaxed);
+        }
         let receipt = receipt.into();
         let awaited = Awaited::Client {
             member,
@@ -343,6 +362,15 @@ impl State {
 
     /// A client leaves when all that it sent has arrived.
     pub(super) fn barrier(&mut self, member: u64) {
+        let waits = || {
+            let is_its =
+                |it: &Awaited| matches!(it, Awaited::Client { member: of, .. } if *of == member);
+            self.held.iter().any(|it| it.member == Some(member))
+                || self.awaited.values().any(is_its)
+        };
+        if self.up.is_none() && !waits() {
+            return self.tell(Some(member), Item::Bye);
+        }
         let asked = self.number();
         let (name, text) = (format!("bye-{asked}"), asked.to_string());
         let begin = [("transaction", name.as_str())];
@@ -389,9 +417,18 @@ impl State {
         }
     }
 
+    /// Whether a client still has to acknowledge that message.
+    pub(super) fn holds(&self, member: u64, message_id: &str) -> bool {
+        let member = self.members.get(&member);
+        member.is_some_and(|it| it.window.iter().any(|it| *it.message_id == *message_id))
+    }
+
     fn tell(&self, member: Option<u64>, item: Item) {
         if let Some(member) = member.and_then(|member| self.members.get(&member)) {
-            member.outbox.post(|mail| mail.items.push_back(item));
+            member.outbox.post(|mail| match item {
+                Item::Receipt(receipt) => mail.receipt(receipt),
+                item => mail.items.push_back(item),
+            });
         }
     }
 
