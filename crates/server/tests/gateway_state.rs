@@ -240,6 +240,7 @@ async fn an_error_for_who_is_gone_is_nobody_elses() {
     }
     wire.confirm(&begin).await;
     let receipt = client.frame().await;
+    assert!(receipt.starts_with("RECEIPT\n"), "{receipt}");
     assert_eq!(header(&receipt, "receipt-id"), Some("mine"), "{receipt}");
     gateway.stop().await;
 }
