@@ -61,7 +61,13 @@ fn rabbitmq(steps: &mut Steps, install: bool) {
             .args(["--", "--ignored"]))?;
         run(cargo()
             .args(["test", "--package", "stompbox-server"])
-            .args(["--test", "gateway_rabbitmq", "--", "--ignored"]))
+            .args([
+                "--test",
+                "gateway_rabbitmq",
+                "--test",
+                "gateway_rabbitmq_state",
+            ])
+            .args(["--", "--ignored"]))
     });
 }
 

@@ -286,7 +286,9 @@ impl Client {
         {
             work.imply(member, reply, reply, false);
         }
-        let transaction = transaction.map(|id| work.transaction(member, id));
+        let transaction = transaction
+            .map(|id| work.open_transaction(member, id, receipt))
+            .transpose()?;
         let own = [
             Some(("destination", &*route.destination)),
             route.extra,
@@ -426,10 +428,12 @@ impl Client {
         if let Some(given) = given {
             all.push(("id".into(), given.into()));
         }
-        let mode = match on_own {
-            true => ack,
+        let mode = match (on_own, ack) {
+            // What a selector leaves out is acknowledged between what the client acknowledges.
+            (true, AckMode::Client) if chosen_here.is_some() => AckMode::ClientIndividual,
+            (true, mode) => mode,
             // Whatever the client's mode is, here each message is acknowledged by itself.
-            false => AckMode::ClientIndividual,
+            (false, _) => AckMode::ClientIndividual,
         };
         all.push(("ack".into(), mode.as_str().into()));
         if let Some((name, value)) = route.extra {

@@ -127,6 +127,35 @@ pub(crate) struct Mail {
 pub(super) const RECEIPT: usize = 64;
 
 impl Mail {
+    /// Takes out what a subscription that has ended would get. Gives the numbers of the deliveries.
+    pub(crate) fn withdraw(&mut self, on_own: bool, subscription: u64) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        let is_meant = |of: &Written| of.on_own == on_own && of.subscription == subscription;
+        let has_any = self
+            .items
+            .iter()
+            .any(|item| matches!(item, Item::Frame { written: Some(of), .. } if is_meant(of)));
+        if !has_any {
+            return numbers;
+        }
+        let bytes = std::mem::take(&mut self.bytes);
+        let mut at = 0;
+        self.items.retain(|item| {
+            let Item::Frame { length, written } = item else {
+                return true;
+            };
+            let frame = bytes.get(at..at + length).unwrap_or_default();
+            at += length;
+            if let Some(of) = written.filter(is_meant) {
+                numbers.push(of.number);
+                return false;
+            }
+            self.bytes.extend_from_slice(frame);
+            true
+        });
+        numbers
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty()
     }

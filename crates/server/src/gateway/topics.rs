@@ -23,7 +23,8 @@ pub(crate) struct Topic {
 
 #[derive(Debug, Default)]
 struct State {
-    users: usize,
+    /// Clients that use it, by where their outboxes are, and how many subscriptions each has.
+    users: HashMap<usize, (Arc<Outbox>, usize)>,
     /// The broker has said that the subscription is there.
     is_active: bool,
     has_failed: bool,
@@ -48,21 +49,59 @@ impl Topic {
         }
     }
 
-    /// The broker refuses the subscription.
+    /// There is no connection: the broker has yet to say that the subscription is there again.
+    pub(super) fn deactivate(&self) {
+        lock(&self.state).is_active = false;
+    }
+
+    /// The broker refuses the subscription, or ends it: all who use it are told.
     pub(super) fn fail(&self, failure: &Failure) {
-        let waiting = {
+        lock(&self.state).has_failed = true;
+        self.tell(failure);
+    }
+
+    /// Tells all who use it, whom that ends.
+    pub(super) fn tell(&self, failure: &Failure) {
+        let (waiting, users) = {
             let mut state = lock(&self.state);
-            state.has_failed = true;
-            std::mem::take(&mut state.waiting)
+            let users: Vec<_> = state.users.values().map(|it| Arc::clone(&it.0)).collect();
+            (std::mem::take(&mut state.waiting), users)
         };
-        for (outbox, receipt) in waiting {
-            let failure = Failure {
-                receipt,
-                ..failure.clone()
-            };
+        let with = |receipt| Failure {
+            receipt,
+            ..failure.clone()
+        };
+        let waiting = waiting.into_iter();
+        // Who waits for a receipt is to hear of that one first: the first ends the client.
+        let told = waiting.map(|(outbox, receipt)| (outbox, with(receipt)));
+        let all = told.chain(users.into_iter().map(|outbox| (outbox, with(None))));
+        for (outbox, failure) in all {
             outbox.post(|mail| mail.items.push_back(Item::Failure(Box::new(failure))));
         }
     }
+}
+
+impl State {
+    fn enter(&mut self, outbox: &Arc<Outbox>) {
+        let entry = self.users.entry(place(outbox));
+        entry.or_insert_with(|| (Arc::clone(outbox), 0)).1 += 1;
+    }
+
+    fn leave(&mut self, outbox: &Arc<Outbox>) {
+        let Some((_, subscriptions)) = self.users.get_mut(&place(outbox)) else {
+            return;
+        };
+        *subscriptions -= 1;
+        if *subscriptions == 0 {
+            self.users.remove(&place(outbox));
+            self.waiting.retain(|(it, _)| !Arc::ptr_eq(it, outbox));
+        }
+    }
+}
+
+/// What no other outbox has for as long as this is there.
+fn place(outbox: &Arc<Outbox>) -> usize {
+    Arc::as_ptr(outbox).addr()
 }
 
 /// A client's use of a topic.
@@ -102,7 +141,7 @@ impl Topics {
         if let Some(found) = registry.by_destination.get(destination) {
             let mut state = lock(&found.topic.state);
             if !state.has_failed {
-                state.users += 1;
+                state.enter(outbox);
                 let answer = match state.is_active {
                     true => receipt,
                     false => {
@@ -118,14 +157,15 @@ impl Topics {
         registry.next += 1;
         let turn = usize::try_from(number).unwrap_or_default();
         let link = links.get(turn % links.len().max(1))?;
+        let mut state = State {
+            waiting: vec![(Arc::clone(outbox), receipt)],
+            ..State::default()
+        };
+        state.enter(outbox);
         let topic = Arc::new(Topic {
             key: format!("/topic/{number}").into(),
             destination: destination.into(),
-            state: Mutex::new(State {
-                users: 1,
-                waiting: vec![(Arc::clone(outbox), receipt)],
-                ..State::default()
-            }),
+            state: Mutex::new(state),
         });
         let number = link.subscribe_topic(destination, extra, &topic);
         lock(&topic.state).number = number;
@@ -142,9 +182,8 @@ impl Topics {
     pub(super) fn leave(&self, used: &Use, outbox: &Arc<Outbox>) {
         let mut registry = lock(&self.0);
         let mut state = lock(&used.topic.state);
-        state.users = state.users.saturating_sub(1);
-        state.waiting.retain(|(it, _)| !Arc::ptr_eq(it, outbox));
-        let (users, number) = (state.users, state.number);
+        state.leave(outbox);
+        let (users, number) = (state.users.len(), state.number);
         drop(state);
         if users > 0 {
             return;

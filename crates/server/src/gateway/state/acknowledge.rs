@@ -32,12 +32,45 @@ pub(crate) struct Acknowledge<'a> {
 }
 
 impl Member {
-    pub(super) fn settle(&mut self, subscription: u64, number: u64, cumulative: bool) {
+    fn settle(&mut self, subscription: u64, number: u64, cumulative: bool) {
         if cumulative {
-            self.window
-                .retain(|it| it.subscription != subscription || it.number > number);
+            self.window.retain(|it| {
+                it.subscription != subscription || it.number > number || it.transaction.is_some()
+            });
         } else if let Ok(at) = self.window.binary_search_by_key(&number, |it| it.number) {
             self.window.remove(at);
+        }
+    }
+
+    /// The same by an open transaction. Until that ends the deliveries are nobody else's to
+    /// acknowledge: a broker may close the connection of who does it twice.
+    fn settle_in(&mut self, id: &str, subscription: u64, number: u64, cumulative: bool) {
+        let Some(transaction) = self.transactions.get_mut(id) else {
+            return;
+        };
+        transaction.acknowledges = true;
+        for it in &mut self.window {
+            let is_meant = match cumulative {
+                true => it.subscription == subscription && it.number <= number,
+                false => it.number == number,
+            };
+            if is_meant && it.transaction.is_none() {
+                it.transaction = Some(id.into());
+            }
+        }
+    }
+
+    /// A transaction that acknowledges something has ended.
+    pub(super) fn close_transaction(&mut self, id: &str, commits: bool) {
+        if commits {
+            self.window
+                .retain(|it| it.transaction.as_deref() != Some(id));
+            return;
+        }
+        for it in &mut self.window {
+            if it.transaction.as_deref() == Some(id) {
+                it.transaction = None;
+            }
         }
     }
 }
@@ -65,13 +98,22 @@ impl State {
         let Some(own) = self.members.get(&member) else {
             return Ok(());
         };
+        let transaction_name = match transaction {
+            Some(id) => Some(self.open_transaction(member, id, receipt)?),
+            None => None,
+        };
+        let waits = |it: &Unacked| {
+            it.transaction.is_none() && self.subscriptions.contains_key(&it.subscription)
+        };
         let found = match name {
             Name::Number(number) => {
                 let at = own.window.binary_search_by_key(&number, |it| it.number);
-                at.ok().and_then(|at| own.window.get(at))
+                let found = at.ok().and_then(|at| own.window.get(at));
+                found.filter(|it| waits(it))
             }
             Name::Message { id, subscription } => own.window.iter().find(|it| {
                 *it.message_id == *id
+                    && waits(it)
                     && subscription.is_none_or(|wanted| self.is_named(it.subscription, wanted))
             }),
         };
@@ -106,17 +148,20 @@ impl State {
         let upstream = known.map(|it| self.upstream_id(subscription, it));
         let upstream = upstream.unwrap_or_default();
         // RabbitMQ takes a cumulative one for all of a connection's, and so for other clients' too: on
-        // a shared connection each message is acknowledged by itself.
-        let is_meant = |it: &&Unacked| match cumulative && !self.is_own {
-            true => it.subscription == subscription && it.number <= number,
+        // a shared connection each message is acknowledged by itself. So it is where messages that a
+        // selector leaves out are acknowledged between those of the client.
+        let is_each = !self.is_own || known.is_some_and(|it| it.selector.is_some());
+        let is_meant = |it: &&Unacked| match cumulative && is_each {
+            true => {
+                it.subscription == subscription && it.number <= number && it.transaction.is_none()
+            }
             false => it.number == number,
         };
         let meant: Vec<Unacked> = own.window.iter().filter(is_meant).cloned().collect();
-        let name = transaction.map(|id| self.transaction(member, id));
         let length = ContentLength::Auto;
         for (at, delivery) in meant.iter().enumerate() {
             let mut all = self.ack_headers(delivery, &upstream);
-            if let Some(name) = &name {
+            if let Some(name) = &transaction_name {
                 all.push(("transaction", name));
             }
             all.extend(headers.iter().map(|(n, v)| (&**n, &**v)));
@@ -125,15 +170,15 @@ impl State {
                 .map_err(|error| Box::new(Failure::refused(&error.to_string(), receipt_for())))?;
         }
         if let Some(own) = self.members.get_mut(&member) {
-            match transaction.and_then(|id| own.transactions.get_mut(id)) {
-                Some(settled) => settled.push((subscription, number, cumulative)),
+            match transaction {
+                Some(id) => own.settle_in(id, subscription, number, cumulative),
                 None => own.settle(subscription, number, cumulative),
             }
         }
         Ok(())
     }
 
-    fn ack_headers<'h>(
+    pub(super) fn ack_headers<'h>(
         &self,
         delivery: &'h Unacked,
         subscription: &'h str,
@@ -175,5 +220,6 @@ impl State {
             b"",
             ContentLength::Auto,
         );
+        self.wrote(written.subscription);
     }
 }

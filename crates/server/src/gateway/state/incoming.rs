@@ -53,13 +53,19 @@ impl State {
             Some(Awaited::Barrier { member }) => {
                 self.tell(Some(member), Item::Bye);
             }
-            Some(Awaited::Ended { subscription }) => self.return_messages(subscription),
+            Some(Awaited::Ended {
+                subscription,
+                is_last,
+            }) => self.ended(subscription, is_last),
             None => {}
         }
     }
 
     /// Takes `ERROR`, and finds whose fault it is. True: somebody has been told.
     pub(crate) fn error(&mut self, frame: &FrameRef<'_>) -> bool {
+        if self.is_late_delivery(frame) {
+            return true;
+        }
         let receipt = frame
             .header("receipt-id")
             .and_then(|id| id.parse::<u64>().ok());
@@ -75,16 +81,20 @@ impl State {
         let message = message.as_deref().unwrap_or("the broker refuses");
         let mut failure = Failure::upstream(message, &String::from_utf8_lossy(frame.body()));
         if self.is_own {
-            if let Some(Awaited::Client { receipt, .. }) =
-                named.and_then(|number| self.awaited.remove(&number))
-            {
-                failure.receipt = Some(receipt);
-            }
+            failure.receipt = match named.and_then(|number| self.awaited.remove(&number)) {
+                Some(Awaited::Client { receipt, .. }) => Some(receipt),
+                Some(Awaited::Subscribed { receipt, .. }) => receipt,
+                _ => None,
+            };
             self.fail_all(&failure);
             return true;
         }
         if let (None, Some(number)) = (named, by_subscription) {
             return self.end_by_error(number, &failure);
+        }
+        if named.is_none() && (receipt.is_some() || frame.header("subscription").is_some()) {
+            // Of somebody who is gone.
+            return false;
         }
         // Brokers that name nothing work off what they get in order, but for messages that are still
         // to be stored.
@@ -186,14 +196,15 @@ impl State {
             true => self.names.get(&*id).copied(),
             false => id.parse().ok(),
         };
+        self.count_delivery(frame);
         let Some(number) = number else {
             return;
         };
         let Some(subscription) = self.subscriptions.get(&number) else {
-            if let Some(back) = self.ending.get_mut(&number)
+            if let Some(ending) = self.ending.get_mut(&number)
                 && let Some(ack) = frame.header("ack").or_else(|| frame.header("message-id"))
             {
-                back.push(ack.as_ref().into());
+                ending.back.push(ack.as_ref().into());
             }
             return;
         };
@@ -201,6 +212,9 @@ impl State {
         let destination = kind::inbound(self.kind, &destination, subscription.prefix);
         if destination.starts_with("/user/") && !subscription.is_users() {
             // A pattern takes in what is a user's alone.
+            if subscription.ack != Ack::None {
+                self.pass_over(number, frame);
+            }
             return;
         }
         let (member, id) = match &subscription.target {
@@ -217,6 +231,9 @@ impl State {
         if let Some(selector) = &subscription.selector
             && !selector.matches(&View::new(frame))
         {
+            if subscription.ack != Ack::None {
+                self.pass_over(number, frame);
+            }
             return;
         }
         let number_of_delivery = self.next;
@@ -235,6 +252,7 @@ impl State {
                 subscription: number,
                 message_id: message_id.as_ref().into(),
                 ack: ack.as_deref().map(Into::into),
+                transaction: None,
             });
             if subscription.ack == Ack::WhenWritten {
                 written = Some(Written {
@@ -282,6 +300,31 @@ impl State {
                 mail.items.push_back(Item::Failure(Box::new(failure)));
             });
         }
+    }
+
+    /// A message that the client's selector leaves out: nobody else acknowledges it, and what is not
+    /// acknowledged stands in the way of what comes after it.
+    fn pass_over(&mut self, subscription: u64, frame: &FrameRef<'_>) {
+        let Some(known) = self.subscriptions.get(&subscription) else {
+            return;
+        };
+        let upstream = self.upstream_id(subscription, known);
+        let delivery = Unacked {
+            number: 0,
+            subscription,
+            message_id: frame.header("message-id").unwrap_or_default().into(),
+            ack: frame.header("ack").map(Into::into),
+            transaction: None,
+        };
+        let headers = self.ack_headers(&delivery, &upstream);
+        // What came in a frame goes into one.
+        let _ = self.put(
+            None,
+            Verb::Ack,
+            headers.into_iter(),
+            b"",
+            ContentLength::Auto,
+        );
     }
 
     /// Whether nothing more can be put before a slow client, whose connection this is alone.

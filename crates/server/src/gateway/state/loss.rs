@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::atomic::Ordering, time::Instant};
 
 use stompbox_proto::{Dialect, Version, encode};
 
-use super::{Awaited, State, Up};
+use super::{Awaited, Deliveries, State, Target, Up};
 use crate::gateway::mail::{Failure, Item};
 
 /// Connections that may be lost before the broker has confirmed a subscription; then its client is told, and
@@ -18,6 +18,7 @@ impl State {
         self.up = Some(Up { version, dialect });
         self.down_since = None;
         self.out.clear();
+        self.deliveries = Deliveries::default();
         let numbers: Vec<u64> = self.subscriptions.keys().copied().collect();
         for number in numbers {
             let Some(subscription) = self.subscriptions.remove(&number) else {
@@ -68,7 +69,7 @@ impl State {
         }
     }
 
-    /// The connection is gone. `all`: everybody is told.
+    /// The connection is gone. `all`: everybody is told who uses it, or one of its topics.
     pub(crate) fn lost(&mut self, all: bool) {
         self.up = None;
         self.down_since.get_or_insert_with(Instant::now);
@@ -123,6 +124,14 @@ impl State {
                 Item::Failure(Box::new(Failure::lost(receipt))),
             );
         }
+        for subscription in self.subscriptions.values() {
+            if let Target::Topic(topic) = &subscription.target {
+                topic.deactivate();
+                if all {
+                    topic.tell(&Failure::lost(None));
+                }
+            }
+        }
     }
 
     /// No broker came back in time: who waits for one is told.
@@ -153,11 +162,38 @@ impl State {
         }
     }
 
-    /// The first connection could not be made: whoever waits for it is told.
+    /// The connection can't be made: whoever uses it, or one of its topics, is told.
     pub(crate) fn fail_all(&mut self, failure: &Failure) {
         let all: Vec<u64> = self.members.keys().copied().collect();
         for member in all {
             self.tell(Some(member), Item::Failure(Box::new(failure.clone())));
         }
+        for subscription in self.subscriptions.values() {
+            if let Target::Topic(topic) = &subscription.target {
+                topic.tell(failure);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{gateway::config::UpstreamKind, hub::Outbox};
+
+    /// The client has not read of the loss yet when its next frame comes.
+    #[test]
+    fn a_transaction_of_before_a_loss_is_not_gone_on_with() {
+        let mut state = State::new(UpstreamKind::Generic, false, 1 << 20);
+        state.join(1, Arc::new(Outbox::default()), Dialect::V1_2);
+        state.connected(Version::V1_2);
+        state.begin(1, "t", None).unwrap();
+        assert_eq!(&*state.open_transaction(1, "t", None).unwrap(), "1-t");
+        state.lost(false);
+        state.connected(Version::V1_2);
+        let failure = state.open_transaction(1, "t", Some("r")).unwrap_err();
+        assert_eq!(*failure, Failure::lost(Some("r".into())));
     }
 }

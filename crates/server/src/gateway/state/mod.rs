@@ -1,6 +1,7 @@
 //! What a link knows: who uses it, what they wait for, and what is to be written.
 
 mod acknowledge;
+mod ending;
 mod incoming;
 mod loss;
 mod skipped;
@@ -20,6 +21,7 @@ use stompbox_broker::{Command, selector::Selector};
 use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, Version, encode};
 
 pub(super) use acknowledge::{ACK_OWN, ACK_SHARED, Acknowledge, Name};
+use ending::{Deliveries, Ending};
 pub(super) use subscriptions::Subscribe;
 
 use super::{
@@ -51,8 +53,9 @@ pub(super) struct State {
     names: HashMap<Box<str>, u64>,
     /// Receipts that the broker owes, the oldest first.
     awaited: BTreeMap<u64, Awaited>,
-    /// Subscriptions that have ended, and what came for them since: it goes back.
-    ending: HashMap<u64, Vec<Box<str>>>,
+    /// Subscriptions that have ended while the broker may still send something for them.
+    ending: HashMap<u64, Ending>,
+    deliveries: Deliveries,
     next: u64,
     /// Nobody uses it any more.
     pub(super) is_closing: bool,
@@ -74,9 +77,7 @@ pub(super) struct Up {
 pub(super) struct Member {
     outbox: Arc<Outbox>,
     dialect: Dialect,
-    /// What each open transaction acknowledges: subscription, delivery, and whether it takes in all
-    /// before it.
-    transactions: HashMap<Box<str>, Vec<(u64, u64, bool)>>,
+    transactions: HashMap<Box<str>, Transaction>,
     /// Deliveries that wait for an acknowledgement, the oldest first.
     window: VecDeque<Unacked>,
     /// Deliveries before this number were lost with their connection, and come again.
@@ -94,6 +95,17 @@ struct Unacked {
     message_id: Box<str>,
     /// 1.2: what the broker wants to hear.
     ack: Option<Box<str>>,
+    /// The open transaction that acknowledges it: nobody else may.
+    transaction: Option<Box<str>>,
+}
+
+/// An open transaction of a client's.
+#[derive(Debug, Default)]
+struct Transaction {
+    /// It acknowledges something in the window.
+    acknowledges: bool,
+    /// What it acknowledges of subscriptions that have ended since: it goes back if this is undone.
+    orphans: Vec<(u64, Box<str>)>,
 }
 
 #[derive(Debug)]
@@ -159,8 +171,8 @@ enum Awaited {
     },
     /// All that a client sent has arrived.
     Barrier { member: u64 },
-    /// An ended subscription: nothing more comes for it.
-    Ended { subscription: u64 },
+    /// A subscription has ended at the broker. `is_last`: and all that it had sent has come.
+    Ended { subscription: u64, is_last: bool },
 }
 
 #[derive(Debug)]
@@ -170,6 +182,14 @@ struct Held {
     headers: Vec<(Box<str>, Box<str>)>,
     body: Vec<u8>,
     length: ContentLength,
+}
+
+impl Held {
+    /// What it takes up, about.
+    fn size(&self) -> usize {
+        let headers = self.headers.iter().map(|(n, v)| n.len() + v.len());
+        100 + self.body.len() + headers.sum::<usize>()
+    }
 }
 
 impl State {
@@ -187,6 +207,7 @@ impl State {
             names: HashMap::new(),
             awaited: BTreeMap::new(),
             ending: HashMap::new(),
+            deliveries: Deliveries::default(),
             next: 1,
             is_closing: false,
             down_since: Some(Instant::now()),
@@ -250,18 +271,15 @@ impl State {
         )?;
         let headers: Vec<(Box<str>, Box<str>)> =
             headers.map(|(n, v)| (n.into(), v.into())).collect();
-        self.held_bytes += 100 + body.len();
-        self.held_bytes += headers
-            .iter()
-            .map(|(n, v)| n.len() + v.len())
-            .sum::<usize>();
-        self.held.push_back(Held {
+        let held = Held {
             member,
             verb,
             headers,
             body: body.to_vec(),
             length,
-        });
+        };
+        self.held_bytes += held.size();
+        self.held.push_back(held);
         Ok(())
     }
 
@@ -296,8 +314,27 @@ impl State {
         Ok(())
     }
 
+    /// The name at the broker of a transaction that a client's frame is part of.
+    ///
+    /// # Errors
+    ///
+    /// It was open when the connection was lost.
+    pub(super) fn open_transaction(
+        &self,
+        member: u64,
+        id: &str,
+        receipt: Option<&str>,
+    ) -> Result<Box<str>, Box<Failure>> {
+        match self.members.get(&member) {
+            Some(own) if !own.transactions.contains_key(id) => {
+                Err(Box::new(Failure::lost(receipt.map(Into::into))))
+            }
+            _ => Ok(self.transaction(member, id)),
+        }
+    }
+
     /// The name of a client's transaction at the broker.
-    pub(super) fn transaction(&self, member: u64, id: &str) -> Box<str> {
+    fn transaction(&self, member: u64, id: &str) -> Box<str> {
         match self.is_own {
             true => id.into(),
             false => format!("{member}-{id}").into(),
@@ -322,7 +359,9 @@ impl State {
             receipt,
         )?;
         if let Some(member) = self.members.get_mut(&member) {
-            member.transactions.insert(id.into(), Vec::new());
+            member
+                .transactions
+                .insert(id.into(), Transaction::default());
         }
         Ok(())
     }
@@ -338,14 +377,14 @@ impl State {
             .members
             .get_mut(&member)
             .and_then(|member| member.transactions.remove(id));
-        let Some(acknowledged) = known else {
+        let Some(transaction) = known else {
             // It was open when the connection was lost.
             return Err(Box::new(Failure::lost(receipt.map(Into::into))));
         };
-        if commits && let Some(member) = self.members.get_mut(&member) {
-            for (subscription, number, cumulative) in acknowledged {
-                member.settle(subscription, number, cumulative);
-            }
+        if transaction.acknowledges
+            && let Some(member) = self.members.get_mut(&member)
+        {
+            member.close_transaction(id, commits);
         }
         let name = self.transaction(member, id);
         let headers = [("transaction", &*name)];
@@ -357,7 +396,11 @@ impl State {
                     &error.to_string(),
                     receipt.map(Into::into),
                 ))
-            })
+            })?;
+        if !commits {
+            self.return_orphans(transaction.orphans);
+        }
+        Ok(())
     }
 
     /// A client leaves when all that it sent has arrived.
@@ -371,20 +414,22 @@ impl State {
         if self.up.is_none() && !waits() {
             return self.tell(Some(member), Item::Bye);
         }
+        if self.ask(Some(member), Awaited::Barrier { member }).is_err() {
+            self.tell(Some(member), Item::Bye);
+        }
+    }
+
+    /// Asks for a receipt that says no more than that all before it was taken.
+    fn ask(&mut self, member: Option<u64>, awaited: Awaited) -> Result<(), EncodeError> {
         let asked = self.number();
         let (name, text) = (format!("bye-{asked}"), asked.to_string());
         let begin = [("transaction", name.as_str())];
         let abort = [("transaction", name.as_str()), ("receipt", text.as_str())];
         let length = ContentLength::Auto;
-        let written = self
-            .put(Some(member), Verb::Begin, begin.into_iter(), b"", length)
-            .and_then(|()| self.put(Some(member), Verb::Abort, abort.into_iter(), b"", length));
-        match written {
-            Ok(()) => {
-                self.awaited.insert(asked, Awaited::Barrier { member });
-            }
-            Err(_) => self.tell(Some(member), Item::Bye),
-        }
+        self.put(member, Verb::Begin, begin.into_iter(), b"", length)?;
+        self.put(member, Verb::Abort, abort.into_iter(), b"", length)?;
+        self.awaited.insert(asked, awaited);
+        Ok(())
     }
 
     /// A client is gone: what is its own ends.
@@ -394,26 +439,35 @@ impl State {
             self.is_closing = true;
             return;
         }
-        let own = self.members.get_mut(&member);
-        let own = own.map(|own| std::mem::take(&mut own.subscriptions));
-        for number in own.unwrap_or_default() {
+        let Some(own) = self.members.get_mut(&member) else {
+            return;
+        };
+        let subscriptions = std::mem::take(&mut own.subscriptions);
+        let open: Vec<Box<str>> = own.transactions.keys().cloned().collect();
+        if self.up.is_some() {
+            for id in open {
+                // It could be written when it began.
+                let _ = self.end_transaction(member, &id, false, None);
+            }
+        }
+        for number in subscriptions {
             // Numbers can always be written.
             let _ = self.end(number, &[], None);
         }
-        if let Some(gone) = self.members.remove(&member)
-            && self.up.is_some()
-        {
-            for id in gone.transactions.keys() {
-                let name = self.transaction(member, id);
-                let headers = [("transaction", &*name)];
-                let length = ContentLength::Auto;
-                // It could be written when it began.
-                let _ = self.put(None, Verb::Abort, headers.into_iter(), b"", length);
-            }
+        if let Some(gone) = self.members.remove(&member) {
+            self.return_unwritten(gone.window);
         }
-        if !self.held.is_empty() {
+        if self.up.is_none() {
             // Nobody stands for it any more; what was sent without a receipt may be lost.
             self.held.retain(|it| it.member != Some(member));
+            self.held_bytes = self.held.iter().map(Held::size).sum();
+            // All that it waited for before the loss was told; the rest is not sent now.
+            self.awaited.retain(|_, awaited| match awaited {
+                Awaited::Client { member: of, .. } | Awaited::Barrier { member: of } => {
+                    *of != member
+                }
+                Awaited::Subscribed { .. } | Awaited::Ended { .. } => true,
+            });
         }
     }
 

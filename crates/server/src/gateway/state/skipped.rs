@@ -38,6 +38,7 @@ impl State {
                 subscription: number,
                 message_id: frame.header("message-id").unwrap_or_default().into(),
                 ack: frame.header("ack").as_deref().map(Into::into),
+                transaction: None,
             });
         }
         let failure = Failure {

@@ -1,9 +1,9 @@
 //! Subscriptions at the broker: made, made again, and ended without losing what they hold.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 use stompbox_broker::selector::Selector;
-use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, Version, encode};
+use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, encode};
 
 use super::{Ack, Awaited, State, Subscription, Target};
 use crate::gateway::{
@@ -222,14 +222,6 @@ impl State {
             Target::Member { member, .. } => Some(member),
             Target::Topic(_) => None,
         };
-        let mut back = Vec::new();
-        if let Some(member) = member.and_then(|member| self.members.get_mut(&member)) {
-            let window = std::mem::take(&mut member.window);
-            let (own, rest): (VecDeque<_>, VecDeque<_>) =
-                window.into_iter().partition(|it| it.subscription == number);
-            member.window = rest;
-            back.extend(own.into_iter().map(|it| it.ack.unwrap_or(it.message_id)));
-        }
         if self.up.is_none() || subscription.is_implied {
             // It never was, or is not any more.
             let pending = self.awaited.remove(&number);
@@ -242,80 +234,36 @@ impl State {
             }
             return Ok(());
         }
-        let mut others: Vec<(&str, &str)> = headers.iter().map(|(n, v)| (&**n, &**v)).collect();
-        others.push(("id", &id));
+        let own = self.withdraw(number, member, subscription.ack);
         // RabbitMQ keeps what an ended subscription has not acknowledged until the connection ends.
-        let returns =
-            self.kind == UpstreamKind::Rabbitmq && !self.is_own && subscription.ack != Ack::None;
-        if returns {
-            let asked = self.number().to_string();
-            others.push(("receipt", &asked));
-            self.put(
-                None,
-                Verb::Unsubscribe,
-                others.iter().copied(),
-                b"",
-                ContentLength::Auto,
-            )?;
-            self.ending.insert(number, back);
-            let ended = Awaited::Ended {
-                subscription: number,
-            };
-            self.awaited
-                .insert(asked.parse().unwrap_or_default(), ended);
+        if self.kind == UpstreamKind::Rabbitmq && !self.is_own && subscription.ack != Ack::None {
+            self.park(number, own)?;
             if let Some(receipt) = receipt {
                 self.tell(member, Item::Receipt(receipt));
             }
             return Ok(());
         }
-        let length = ContentLength::Auto;
-        match (member, receipt) {
-            (Some(member), Some(receipt)) => self.request(
-                member,
-                Verb::Unsubscribe,
-                others.iter().copied(),
-                b"",
-                length,
-                Some(&receipt),
-            ),
-            (member, _) => self.put(
-                member,
-                Verb::Unsubscribe,
-                others.iter().copied(),
-                b"",
-                length,
-            ),
-        }
+        let own_headers = [("id", &*id)];
+        // What is shared is not the client's to say something about.
+        let headers = if self.is_own { headers } else { &[] };
+        let others = headers.iter().map(|(n, v)| (&**n, &**v));
+        let all = others.chain(own_headers);
+        let receipt = receipt.as_deref();
+        self.put_unsubscribe(member, all, receipt)
+            // The subscription has ended here: it has to end there too, whatever else the client says.
+            .or_else(|_| self.put_unsubscribe(member, own_headers.into_iter(), receipt))
     }
 
-    /// An ended subscription gets nothing more: what it did not acknowledge goes back. The broker
-    /// finds those messages by the subscription's name, so this is given once more, to a topic where
-    /// nothing is sent.
-    pub(super) fn return_messages(&mut self, number: u64) {
-        let Some(back) = self.ending.remove(&number) else {
-            return;
-        };
-        if back.is_empty() {
-            return;
+    fn put_unsubscribe<'h>(
+        &mut self,
+        member: Option<u64>,
+        headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+        receipt: Option<&str>,
+    ) -> Result<(), EncodeError> {
+        let (verb, length) = (Verb::Unsubscribe, ContentLength::Auto);
+        match member {
+            Some(member) => self.request(member, verb, headers, b"", length, receipt),
+            None => self.put(None, verb, headers, b"", length),
         }
-        let id = number.to_string();
-        let park = [
-            ("id", id.as_str()),
-            ("destination", "/topic/stompbox.parked"),
-            ("ack", "client-individual"),
-        ];
-        let length = ContentLength::Auto;
-        let by_id = self.up.is_some_and(|up| up.version == Version::V1_2);
-        // All of these can be written: what is in them was read from a frame.
-        let _ = self.put(None, Verb::Subscribe, park.into_iter(), b"", length);
-        for ack in &back {
-            let headers = match by_id {
-                true => vec![("id", &**ack)],
-                false => vec![("message-id", &**ack), ("subscription", id.as_str())],
-            };
-            let _ = self.put(None, Verb::Nack, headers.into_iter(), b"", length);
-        }
-        let own = [("id", id.as_str())];
-        let _ = self.put(None, Verb::Unsubscribe, own.into_iter(), b"", length);
     }
 }
