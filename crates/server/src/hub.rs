@@ -103,6 +103,12 @@ impl Outbox {
         waiting.mail.as_ref().map_or(0, |mail| mail.size())
     }
 
+    /// Bytes of receipts in it: what its client makes grow by sending.
+    pub(crate) fn receipts_size(&self) -> usize {
+        let waiting = lock(&self.state);
+        waiting.mail.as_ref().map_or(0, |mail| mail.receipts())
+    }
+
     /// Gives back what idle connections need not hold.
     pub(crate) fn shrink(&self) {
         let mut waiting = lock(&self.state);

@@ -350,7 +350,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// So little waits for the client that more of it may be read.
     fn has_room(&self) -> bool {
         let waits = self.out.len() - self.sent;
-        waits < READ_PAUSE && (waits < BATCH || waits + self.mail_size() < READ_PAUSE)
+        waits < READ_PAUSE && (waits < BATCH || waits + self.receipts_size() < READ_PAUSE)
     }
 
     fn may_read(&self) -> bool {

@@ -84,6 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             };
             if let Err(failure) = rules.permit(event) {
                 relay.mail.items.push_back(Item::Failure(failure));
+                self.refused = true;
                 return Ok(Relayed::Done);
             }
         }
@@ -177,8 +178,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Bytes of mail that the client has not taken.
-    pub(super) fn mail_size(&self) -> usize {
-        self.relay.as_ref().map_or(0, |_| self.outbox.mail_size())
+    pub(super) fn receipts_size(&self) -> usize {
+        self.relay
+            .as_ref()
+            .map_or(0, |_| self.outbox.receipts_size())
     }
 
     /// Brokers have so long to confirm what the client has sent.

@@ -171,12 +171,13 @@ impl Link {
             state.fail_all(&refused.failure);
             return false;
         }
-        let waits = state.down_since.map(|since| since.elapsed());
-        if waits.is_some_and(|waits| waits > gateway.config.hold_timeout) {
+        let limit = gateway.config.hold_timeout;
+        let is_over = |since: Option<Instant>| since.is_some_and(|it| it.elapsed() > limit);
+        if is_over(state.held_since) {
             state.give_up(refused.failure.detail.trim_end().trim_end_matches('.'));
-            if gateway.config.on_loss == OnLoss::Close {
-                state.fail_all(&refused.failure);
-            }
+        }
+        if is_over(state.down_since) && gateway.config.on_loss == OnLoss::Close {
+            state.fail_all(&refused.failure);
         }
         true
     }

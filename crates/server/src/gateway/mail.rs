@@ -172,6 +172,11 @@ impl Mail {
         self.receipts = 0;
     }
 
+    /// Bytes of receipts.
+    pub(crate) fn receipts(&self) -> usize {
+        self.receipts
+    }
+
     /// Bytes of all that waits.
     pub(crate) fn size(&self) -> usize {
         self.bytes.len() + self.receipts

@@ -50,6 +50,7 @@ impl State {
             self.subscriptions.insert(number, subscription);
         }
         self.held_bytes = 0;
+        self.held_since = None;
         for held in std::mem::take(&mut self.held) {
             let headers = held.headers.iter().map(|(n, v)| (&**n, &**v));
             let encoded = encode(
@@ -138,6 +139,7 @@ impl State {
     pub(crate) fn give_up(&mut self, why: &str) {
         self.held_bytes = 0;
         let mut told: HashMap<u64, Option<Box<str>>> = HashMap::new();
+        self.held_since = None;
         for held in std::mem::take(&mut self.held) {
             if let Some(member) = held.member {
                 told.entry(member).or_insert(None);

@@ -60,6 +60,8 @@ pub(super) struct State {
     /// Nobody uses it any more.
     pub(super) is_closing: bool,
     pub(super) down_since: Option<Instant>,
+    /// Since when something is kept for it.
+    pub(super) held_since: Option<Instant>,
     /// For the engine.
     pub(super) publish: Vec<Command>,
     /// Bytes that may wait for a client.
@@ -211,6 +213,7 @@ impl State {
             next: 1,
             is_closing: false,
             down_since: Some(Instant::now()),
+            held_since: None,
             publish: Vec::new(),
             max_waiting,
         }
@@ -279,6 +282,7 @@ impl State {
             length,
         };
         self.held_bytes += held.size();
+        self.held_since.get_or_insert_with(Instant::now);
         self.held.push_back(held);
         Ok(())
     }
@@ -460,6 +464,7 @@ impl State {
         if self.up.is_none() {
             // Nobody stands for it any more; what was sent without a receipt may be lost.
             self.held.retain(|it| it.member != Some(member));
+            self.held_since = self.held_since.filter(|_| !self.held.is_empty());
             self.held_bytes = self.held.iter().map(Held::size).sum();
             // All that it waited for before the loss was told; the rest is not sent now.
             self.awaited.retain(|_, awaited| match awaited {
