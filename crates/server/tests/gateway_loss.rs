@@ -232,6 +232,8 @@ async fn who_waits_too_long_is_told() {
     assert!(error.contains(&address.to_string()), "{error}");
     // Who asks for nothing stays.
     let broker = TestServer::at(address, Config::default()).await;
+    // A broker that was away is tried again after more than that.
+    up(&gateway, 1).await;
     idle.done("SEND\ndestination:/queue/a", "x").await;
     let mut passing = config(GatewayMode::Passthrough, &[free_address().await]);
     passing.connect_timeout = Duration::from_secs(5);
