@@ -1,34 +1,19 @@
 //! The gateway between a client and a broker where one of them breaks the rules, is silent, or slow.
 
 mod common;
+#[path = "common/gateway.rs"]
+mod gateway;
 
 use std::{net::SocketAddr, time::Duration};
 
 use common::{LIMIT, Raw, TestServer, header};
-use stompbox_server::{Acl, Config, GatewayConfig, GatewayMode, HeartBeat, Rule, Upstream};
+use gateway::{BOTH, config, with};
+use stompbox_server::{Acl, Config, GatewayMode, HeartBeat, Rule};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
-
-const BOTH: [GatewayMode; 2] = [GatewayMode::Pooled, GatewayMode::Passthrough];
-
-fn config(mode: GatewayMode, upstreams: &[SocketAddr]) -> GatewayConfig {
-    let parse = |address: &SocketAddr| -> Upstream { address.to_string().parse().unwrap() };
-    let mut gateway = GatewayConfig::new(upstreams.iter().map(parse));
-    gateway.mode = mode;
-    gateway.connections = 1;
-    gateway
-}
-
-async fn with(gateway: GatewayConfig) -> TestServer {
-    TestServer::with(Config {
-        gateway: Some(gateway),
-        ..Config::default()
-    })
-    .await
-}
 
 /// A broker that does what it is told.
 struct Mock {

@@ -1,34 +1,19 @@
 //! The gateway while its broker goes away, comes back, answers nothing, or speaks old versions.
 
 mod common;
+#[path = "common/gateway.rs"]
+mod gateway;
 
 use std::{net::SocketAddr, time::Duration};
 
 use common::{LIMIT, TestServer, header};
-use stompbox_server::{Config, GatewayConfig, GatewayMode, OnLoss, Upstream};
+use gateway::{BOTH, config, with};
+use stompbox_server::{Config, GatewayMode, OnLoss};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
 };
-
-const BOTH: [GatewayMode; 2] = [GatewayMode::Pooled, GatewayMode::Passthrough];
-
-fn config(mode: GatewayMode, upstreams: &[SocketAddr]) -> GatewayConfig {
-    let parse = |address: &SocketAddr| -> Upstream { address.to_string().parse().unwrap() };
-    let mut gateway = GatewayConfig::new(upstreams.iter().map(parse));
-    gateway.mode = mode;
-    gateway.connections = 1;
-    gateway
-}
-
-async fn with(gateway: GatewayConfig) -> TestServer {
-    TestServer::with(Config {
-        gateway: Some(gateway),
-        ..Config::default()
-    })
-    .await
-}
 
 /// Waits until so many shared connections are there.
 async fn up(gateway: &TestServer, wanted: usize) {

@@ -177,7 +177,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         progress
     }
 
-    /// Bytes of mail that the client has not taken.
+    /// Bytes of receipts that the client has not taken.
     pub(super) fn receipts_size(&self) -> usize {
         self.relay
             .as_ref()
