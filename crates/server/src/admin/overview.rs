@@ -24,11 +24,10 @@ pub(super) fn answer(state: &State, query: Query) -> Result<Response<Body>, Faul
         (broker.totals(), failed)
     });
     let census = &shared.census;
-    let mut by_transport: Map<String, Value> = Transport::ALL
+    let by_transport: Map<String, Value> = Transport::ALL
         .into_iter()
         .map(|it| (it.as_str().to_owned(), census.by_transport(it).into()))
         .collect();
-    by_transport.insert("sockjs".into(), 0.into());
     let by_version: Map<String, Value> = VERSIONS
         .into_iter()
         .map(|it| (it.as_str().to_owned(), census.by_version(it).into()))
