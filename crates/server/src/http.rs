@@ -117,12 +117,8 @@ async fn respond(
     if path == "/healthz" {
         return text(StatusCode::OK, "ok\n");
     }
-    if let Some(mut response) = assets::get(path) {
-        let known = request.headers().get(header::IF_NONE_MATCH);
-        if known.is_some() && known == response.headers().get(header::ETAG) {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.body_mut() = Full::default();
-        }
+    if let Some(response) = assets::get(path) {
+        let response = assets::unless_known(response, request.headers());
         return response.map(|body| body.boxed_unsync());
     }
     if WEBSOCKET_PATHS.contains(&path) {

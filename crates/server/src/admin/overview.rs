@@ -9,7 +9,10 @@ use super::{
     answer::{self, Body, Fault},
     request::Query,
 };
-use crate::peer::{Transport, read};
+use crate::{
+    Role,
+    peer::{Transport, read},
+};
 
 pub(super) const VERSIONS: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
@@ -81,6 +84,12 @@ pub(super) fn answer(state: &State, query: Query) -> Result<Response<Body>, Faul
         })),
         "logins": { "refused": read(&census.logins_refused) },
     })))
+}
+
+/// What whoever asks may do.
+pub(super) fn me(role: Role, query: Query) -> Result<Response<Body>, Fault> {
+    query.end()?;
+    Ok(answer::json(&json!({ "role": role.as_str() })))
 }
 
 /// How the brokers behind this front are; `null` where there is the embedded one.
