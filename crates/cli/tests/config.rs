@@ -201,6 +201,21 @@ fn what_is_wrong_in_a_file_is_named_with_its_line_and_no_secret() {
             ["`stmp`", "`stomp`"],
         ),
         (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = [\"10.0.0.9/8\"]",
+            4,
+            ["10.0.0.9/8", "the network is 10.0.0.0/8"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = [\"lb.local\"]",
+            4,
+            ["\"lb.local\"", "10.0.0.0/8"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = []",
+            1,
+            ["no load balancer", "leave it out"],
+        ),
+        (
             "[[acl]]\nwho = \"ann\"\n\nallow = [\"reed /queue/a\"]",
             4,
             ["reed /queue/a", ""],
@@ -270,6 +285,11 @@ fn what_is_wrong_in_options_is_named() {
         ),
         (&["--stomp", "0.0.0.0:0"], "--allow-anonymous"),
         (&["--http", "[::]:0"], "--allow-anonymous"),
+        (
+            &["--stomp", "127.0.0.1:0", "--proxy-protocol", "127.0.0.1"],
+            "behind a load balancer",
+        ),
+        (&["--proxy-protocol", "127.0.0.1"], "is for --stomp"),
         (
             &[
                 "--https",
@@ -590,7 +610,7 @@ fn the_files_and_commands_of_the_documents_work() {
     folder.write("tls.crt", &certified.cert.pem());
     folder.write("tls.key", &certified.signing_key.serialize_pem());
     let files = [blocks(security, "toml"), blocks(configuration, "toml")].concat();
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     for text in &files {
         let file = folder.write("stompbox.toml", text);
         let (code, _, errors) = run(&mut stompbox(&["config", "check", "--config", &file]));
@@ -742,4 +762,39 @@ fn the_table_of_limits_is_the_programs() {
     let (_, table) = document.split_once("## `[limits]`").unwrap();
     let documented = table.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, documented, "no row is left over");
+}
+
+#[test]
+fn load_balancers_are_shown_and_read_again() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "allow_anonymous = true\n[[listen]]\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\"]\n\
+         proxy_protocol = [\"10.0.0.0/8\", \"fd00::1/128\", \"127.0.0.1\"]\n",
+    );
+    let mut show = stompbox(&["config", "show", "--config", &file, "--http", "127.0.0.1:9"]);
+    show.env("STOMPBOX_PROXY_PROTOCOL", "192.0.2.0/24,::1");
+    let (code, out, errors) = run(&mut show);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for line in [
+        "proxy_protocol = [\"10.0.0.0/8\", \"fd00::1\", \"127.0.0.1\"]",
+        "proxy_protocol = [\"192.0.2.0/24\", \"::1\"]",
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
+    let shown = folder.write("b.toml", &out);
+    let (code, again, errors) = run(&mut stompbox(&["config", "show", "--config", &shown]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(again.matches("proxy_protocol = ").count(), 2, "{again}");
+
+    let serve = Serve::start(&["--config", &file], 1);
+    let mut stream = TcpStream::connect(serve.address("stomp://")).unwrap();
+    let connect =
+        b"PROXY TCP4 192.0.2.7 10.0.0.1 4567 61613\r\nCONNECT\naccept-version:1.2\nhost:x\n\n\0";
+    stream.write_all(connect).unwrap();
+    let mut answer = [0; 9];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"CONNECTED");
+    drop(stream);
+    serve.stop();
 }

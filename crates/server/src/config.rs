@@ -6,7 +6,7 @@ use std::{
 
 use stompbox_proto::{HeartBeat, Limits};
 
-use crate::{Acl, GatewayConfig, Tls, User};
+use crate::{Acl, GatewayConfig, Tls, TrustedProxy, User};
 
 /// What a [`Server`](crate::Server) listens on, and what it allows.
 #[derive(Clone, Debug)]
@@ -91,6 +91,9 @@ pub struct Listen {
     pub protocol: Protocol,
     /// TLS below that; none: plain text.
     pub tls: Option<Tls>,
+    /// Load balancers that say, by the PROXY protocol, whose connections they pass on. Unless this
+    /// is empty, only they may connect, and each connection has to begin with its header.
+    pub proxy_protocol: Vec<TrustedProxy>,
 }
 
 /// What a listener's connections speak.
@@ -109,6 +112,7 @@ impl Listen {
             bind,
             protocol: Protocol::Stomp,
             tls: None,
+            proxy_protocol: Vec::new(),
         }
     }
 
@@ -118,7 +122,14 @@ impl Listen {
             bind,
             protocol: Protocol::Http,
             tls: None,
+            proxy_protocol: Vec::new(),
         }
+    }
+
+    /// Whether only this machine reaches it. Whoever comes through a load balancer may come from
+    /// anywhere.
+    pub(crate) fn is_local(&self) -> bool {
+        self.bind.ip().is_loopback() && self.proxy_protocol.is_empty()
     }
 
     /// Puts TLS below.

@@ -11,6 +11,7 @@
 //! # }
 //! ```
 
+mod accept;
 mod acl;
 mod admin;
 mod assets;
@@ -25,6 +26,7 @@ mod listener;
 mod origin;
 mod pattern;
 mod peer;
+mod proxy;
 mod requests;
 mod storage;
 mod tls;
@@ -39,6 +41,7 @@ pub use gateway::{
 };
 pub use listener::{ServeError, Server};
 pub use pattern::{InvalidPattern, Pattern};
+pub use proxy::{InvalidProxy, TrustedProxy};
 pub use stompbox_broker::{BareDestination, BrokerDialect};
 pub use stompbox_proto::{HeartBeat, Limits};
 pub use tls::{Tls, TlsError};

@@ -1,5 +1,5 @@
 use std::{
-    fmt, io,
+    io,
     net::SocketAddr,
     path::Path,
     sync::{
@@ -14,21 +14,21 @@ use stompbox_broker::Broker;
 use stompbox_store::{DiskStore, Recovery};
 use thiserror::Error;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    net::TcpListener,
+    sync::{Semaphore, watch},
     task::{self, JoinSet},
     time,
 };
-use tokio_rustls::TlsAcceptor;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
-    Config, GatewayMode, Protocol, TlsError, UpstreamTlsError, UserError, admin,
-    connection::{self, Lobby, Shared},
+    Config, GatewayMode, Listen, Protocol, TlsError, UpstreamTlsError, UserError,
+    accept::{Kind, Listener},
+    admin,
+    connection::{Lobby, Shared},
     gateway::{Gateway, GatewayMonitor},
-    http,
     hub::Hub,
-    peer::{Census, Transport, Via},
+    peer::Census,
     storage,
     users::Users,
 };
@@ -46,6 +46,15 @@ pub enum ServeError {
          `stompbox passwd`, or permit it by --allow-anonymous"
     )]
     NotLoopback {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// A load balancer passes connections on to an address of the loopback, and anybody could log in.
+    #[error(
+        "{address} is behind a load balancer (proxy_protocol), by which anybody could log in: make \
+         users by `stompbox passwd`, or permit it by --allow-anonymous"
+    )]
+    BehindProxy {
         /// The address.
         address: SocketAddr,
     },
@@ -104,24 +113,6 @@ pub struct Server {
     gateway: Option<Arc<Gateway>>,
 }
 
-#[derive(Debug)]
-struct Listener {
-    socket: TcpListener,
-    kind: Kind,
-}
-
-/// What the connections of a listener are served with.
-struct Kind {
-    protocol: Protocol,
-    tls: Option<TlsAcceptor>,
-}
-
-impl fmt::Debug for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, TLS: {}", self.protocol, self.tls.is_some())
-    }
-}
-
 impl Server {
     /// Binds the configured addresses. Port 0 takes a free one.
     ///
@@ -154,6 +145,7 @@ impl Server {
             let kind = Kind {
                 protocol: listen.protocol,
                 tls,
+                proxies: listen.proxy_protocol.clone(),
             };
             listeners.push(Listener { socket, kind });
         }
@@ -237,8 +229,8 @@ impl Server {
             broker.topic_log_messages = 0;
         }
         let (store, recovery) = self.store.unzip();
-        let mut addresses = self.config.listen.iter().map(|it| it.bind.ip());
-        let hides_system = !self.users.is_empty() || !addresses.all(|it| it.is_loopback());
+        let hides_system =
+            !self.users.is_empty() || !self.config.listen.iter().all(Listen::is_local);
         let shared = Arc::new(Shared {
             hub: Hub::new(
                 |now| match recovery {
@@ -271,7 +263,7 @@ impl Server {
         let mut listeners = JoinSet::new();
         for listener in self.listeners {
             let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
-            listeners.spawn(listen(shared, listener, connections));
+            listeners.spawn(listener.run(shared, connections));
         }
         let mut admin = JoinSet::new();
         if let Some(listener) = self.admin {
@@ -377,10 +369,12 @@ impl Config {
         let closed = self.allow_anonymous
             || !self.users.is_empty()
             || self.gateway.as_ref().is_some_and(passes);
-        let remote = self.listen.iter().find(|l| !l.bind.ip().is_loopback());
+        let remote = self.listen.iter().find(|listen| !listen.is_local());
         if let Some(listen) = remote.filter(|_| !closed) {
-            return Err(ServeError::NotLoopback {
-                address: listen.bind,
+            let address = listen.bind;
+            return Err(match address.ip().is_loopback() {
+                true => ServeError::BehindProxy { address },
+                false => ServeError::NotLoopback { address },
             });
         }
         if let Some(admin) = &self.admin
@@ -391,81 +385,5 @@ impl Config {
             return Err(ServeError::AdminNotLoopback { address });
         }
         Ok(Users::new(&self.users)?)
-    }
-}
-
-async fn listen(shared: Arc<Shared>, listener: Listener, connections: Arc<Semaphore>) {
-    loop {
-        // Before accepting: beyond the limit clients wait in the system's queue.
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-            return;
-        };
-        match listener.socket.accept().await {
-            Ok((stream, remote)) => {
-                // Frames are written whole; waiting for more of them only delays.
-                let _ = stream.set_nodelay(true);
-                let shared = Arc::clone(&shared);
-                // A task of each kind is as large as that kind needs.
-                match (listener.kind.protocol, listener.kind.tls.clone()) {
-                    (Protocol::Stomp, None) => {
-                        tokio::spawn(serve_stomp(shared, stream, remote, permit));
-                    }
-                    (Protocol::Http, None) => {
-                        tokio::spawn(http::serve(shared, stream, false, remote, permit));
-                    }
-                    (protocol, Some(tls)) => {
-                        let kind = (protocol, tls, remote);
-                        tokio::spawn(serve_tls(shared, stream, kind, permit));
-                    }
-                }
-            }
-            Err(error) => {
-                // Most likely out of file descriptors: give connections time to end.
-                warn!(%error, "can't accept a connection");
-                time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn serve_stomp(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    remote: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
-    let via = Via {
-        remote: Some(remote),
-        ..Via::default()
-    };
-    connection::serve(shared, stream, via, None, Vec::new()).await;
-    drop(permit);
-}
-
-async fn serve_tls(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    kind: (Protocol, TlsAcceptor, SocketAddr),
-    permit: OwnedSemaphorePermit,
-) {
-    let (protocol, acceptor, remote) = kind;
-    let hand_shake = time::timeout(shared.config.connect_timeout, acceptor.accept(stream)).await;
-    let stream = match hand_shake {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%error, "TLS hand-shake failed"),
-        Err(_) => return debug!("no TLS hand-shake in time"),
-    };
-    match protocol {
-        Protocol::Stomp => {
-            let via = Via {
-                transport: Transport::Tls,
-                remote: Some(remote),
-                agent: None,
-            };
-            Box::pin(connection::serve(shared, stream, via, None, Vec::new())).await;
-            drop(permit);
-        }
-        // Boxed, so that a connection that does not need the space does not have it.
-        Protocol::Http => Box::pin(http::serve(shared, stream, true, remote, permit)).await,
     }
 }

@@ -3,6 +3,7 @@
 use std::{fmt, net::SocketAddr, path::PathBuf};
 
 use clap::Args as ClapArgs;
+use stompbox_server::TrustedProxy;
 
 use crate::settings::{AdminAddress, gateway::GatewayOptions};
 
@@ -100,6 +101,15 @@ pub(crate) struct ServeOptions {
     /// Roots, in PEM, that clients must have a certificate of.
     #[arg(long, value_name = "FILE", env = "STOMPBOX_TLS_CLIENT_CA")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Load balancer in front of the addresses above, or its network, as 10.0.0.0/8: only these may
+    /// connect, and say by the PROXY protocol whose connection they pass on. May be repeated.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "STOMPBOX_PROXY_PROTOCOL",
+        value_delimiter = ','
+    )]
+    pub(crate) proxy_protocol: Vec<TrustedProxy>,
     /// Address of the admin listener, with health, metrics and the API; off: there is none.
     /// [default: 127.0.0.1:61680]
     #[arg(long, value_name = "ADDRESS", env = "STOMPBOX_ADMIN")]

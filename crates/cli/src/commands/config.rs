@@ -77,6 +77,8 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #bind = "127.0.0.1:61614"
 #protocols = ["http"]
 #tls = { cert = "tls.crt", key = "tls.key" }
+# Load balancers that say by the PROXY protocol whose connection they pass on; nobody else may connect.
+#proxy_protocol = ["10.0.0.0/8"]
 
 # `stompbox passwd LOGIN --file stompbox.toml` adds one.
 #[[user]]

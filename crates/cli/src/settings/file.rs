@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Deserializer, de};
 use stompbox_server::{
     BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission, Protocol,
-    Role, Rule, Tls, User, Who,
+    Role, Rule, Tls, TrustedProxy, User, Who,
 };
 use toml::Spanned;
 
@@ -225,6 +225,7 @@ struct ListenTable {
     bind: SocketAddr,
     protocols: Vec<ProtocolName>,
     tls: Option<TlsTable>,
+    proxy_protocol: Option<Vec<ProxyText>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -255,10 +256,23 @@ impl ListenTable {
             key: folder.join(tls.key),
             client_ca: tls.client_ca.map(|path| folder.join(path)),
         });
+        let proxies = self.proxy_protocol.map(|texts| {
+            let proxies = texts.into_iter().map(|text| text.0);
+            proxies.collect::<Vec<_>>()
+        });
+        if proxies.as_ref().is_some_and(Vec::is_empty) {
+            // Nobody could connect, or everybody without a header: neither is what was meant.
+            return Err(
+                "proxy_protocol names no load balancer; leave it out, or name all by \
+                 [\"0.0.0.0/0\", \"::/0\"]"
+                    .into(),
+            );
+        }
         Ok(Listen {
             bind: self.bind,
             protocol,
             tls,
+            proxy_protocol: proxies.unwrap_or_default(),
         })
     }
 }
@@ -337,6 +351,7 @@ macro_rules! from_text {
     };
 }
 
+from_text!(ProxyText, TrustedProxy, str::parse);
 from_text!(RoleText, Role, str::parse);
 from_text!(WhoText, Who, str::parse);
 from_text!(PermissionText, Permission, str::parse);

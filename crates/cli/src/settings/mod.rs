@@ -252,6 +252,7 @@ impl Settings {
             _ => return Err("--tls-cert and --tls-key go together".into()),
         };
         let by_options = !options.stomp_tls.is_empty() || !options.https.is_empty();
+        let is_any_given = by_options || !options.stomp.is_empty() || !options.http.is_empty();
         if tls.is_none() && by_options {
             return Err("--stomp-tls and --https need --tls-cert and --tls-key".into());
         }
@@ -259,6 +260,13 @@ impl Settings {
             return Err(
                 "--tls-cert, --tls-key and --tls-client-ca are for --stomp-tls and --https; \
                  listeners of the file have files of their own"
+                    .into(),
+            );
+        }
+        if !options.proxy_protocol.is_empty() && !is_any_given {
+            return Err(
+                "--proxy-protocol is for --stomp, --http, --stomp-tls and --https; listeners of the \
+                 file have keys of their own"
                     .into(),
             );
         }
@@ -288,6 +296,7 @@ impl Settings {
                     bind,
                     protocol,
                     tls,
+                    proxy_protocol: options.proxy_protocol.clone(),
                 };
                 (listen, origin.clone())
             }));
@@ -403,6 +412,14 @@ impl fmt::Display for Settings {
                     .filter_map(|(key, path)| Some((key, path?.display().to_string())))
                     .collect();
                 writeln!(f, "tls = {}", Value::from(table))?;
+            }
+            if !listen.proxy_protocol.is_empty() {
+                let proxies: Array = listen
+                    .proxy_protocol
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                writeln!(f, "proxy_protocol = {}", Value::from(proxies))?;
             }
         }
         for user in &config.users {
