@@ -216,6 +216,26 @@ fn what_is_wrong_in_a_file_is_named_with_its_line_and_no_secret() {
             ["no load balancer", "leave it out"],
         ),
         (
+            "[[listen]]\nbind = \"unix:\"\nprotocols = [\"stomp\"]",
+            2,
+            ["\"unix:\"", "unix:PATH"],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:a\"\nmode = \"0888\"\nprotocols = [\"stomp\"]",
+            3,
+            ["\"0888\"", "\"0660\""],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:a\"\nmode = \"1777\"\nprotocols = [\"stomp\"]",
+            3,
+            ["\"1777\"", "\"0660\""],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nmode = \"0660\"\nprotocols = [\"stomp\"]",
+            1,
+            ["mode is for the file of a Unix socket", ""],
+        ),
+        (
             "[[acl]]\nwho = \"ann\"\n\nallow = [\"reed /queue/a\"]",
             4,
             ["reed /queue/a", ""],
@@ -290,6 +310,11 @@ fn what_is_wrong_in_options_is_named() {
             "behind a load balancer",
         ),
         (&["--proxy-protocol", "127.0.0.1"], "is for --stomp"),
+        (&["--stomp", "localhost:1"], "unix:PATH"),
+        (
+            &["--http", "unix:a", "--proxy-protocol", "127.0.0.1"],
+            "proxy_protocol is [\"unix:\"]",
+        ),
         (
             &[
                 "--https",
@@ -797,4 +822,38 @@ fn load_balancers_are_shown_and_read_again() {
     assert_eq!(&answer, b"CONNECTED");
     drop(stream);
     serve.stop();
+}
+
+#[test]
+fn a_unix_socket_is_shown_and_listened_on() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "[[listen]]\nbind = \"unix:a.sock\"\nmode = \"660\"\nprotocols = [\"stomp\"]\n",
+    );
+    let http = format!("unix:{}", folder.path("web.sock"));
+    let url = format!("unix:{}", folder.path("a.sock"));
+    let args = ["--config", &file, "--http", &http];
+    let (code, out, errors) = run(stompbox(&["config", "show"]).args(args));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for line in [
+        format!("bind = {url:?}"),
+        "mode = \"0660\"".to_owned(),
+        format!("bind = {http:?}"),
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
+    let serve = Serve::start(&args, 2);
+    let expected = [format!("STOMP      {url}"), format!("HTTP       {http}")];
+    assert_eq!(serve.lines, expected);
+    let mode = fs::metadata(folder.path("a.sock")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o660);
+    let (code, _, errors) = run(&mut stompbox(&["pub", "/queue/a", "x", "--url", &url]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let (code, _, errors) = run(stompbox(&["serve"]).args(args));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("another program listens there"), "{errors}");
+    assert_eq!(serve.stop(), "");
+    let left = ["a.sock", "web.sock"].map(|name| fs::exists(folder.path(name)).unwrap());
+    assert_eq!(left, [false, false]);
 }

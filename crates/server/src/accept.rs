@@ -2,7 +2,6 @@
 
 use std::{
     fmt, io,
-    net::SocketAddr,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +11,7 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, UnixListener},
     sync::{OwnedSemaphorePermit, Semaphore},
     time,
 };
@@ -21,17 +20,24 @@ use tracing::{debug, warn};
 
 use crate::{
     Protocol, TrustedProxy,
+    address::SocketFile,
     connection::{self, Shared},
     http,
-    peer::{Transport, Via},
+    peer::{Remote, Transport, Via},
     proxy,
 };
 
 /// A socket that listens.
 #[derive(Debug)]
 pub(crate) struct Listener {
-    pub(crate) socket: TcpListener,
+    pub(crate) socket: Socket,
     pub(crate) kind: Kind,
+}
+
+#[derive(Debug)]
+pub(crate) enum Socket {
+    Tcp(TcpListener),
+    Unix(UnixListener, SocketFile),
 }
 
 /// What its connections are served with.
@@ -48,10 +54,14 @@ impl fmt::Debug for Kind {
     }
 }
 
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Stream for S {}
+
 /// Who has connected.
 struct Guest {
     shared: Arc<Shared>,
-    remote: SocketAddr,
+    remote: Remote,
     permit: OwnedSemaphorePermit,
 }
 
@@ -65,41 +75,44 @@ impl Listener {
             let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
                 return;
             };
-            let (stream, remote) = match self.socket.accept().await {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Most likely out of file descriptors: give connections time to end.
-                    warn!(%error, "can't accept a connection");
-                    time::sleep(Duration::from_millis(100)).await;
-                    continue;
+            let guest = |remote| {
+                let welcome =
+                    kind.proxies.is_empty() || kind.proxies.iter().any(|it| it.has(remote));
+                if !welcome {
+                    refuse(remote, &warned);
                 }
+                let shared = Arc::clone(&shared);
+                welcome.then_some(Guest {
+                    shared,
+                    remote,
+                    permit,
+                })
             };
-            if !kind.welcomes(remote) {
-                refuse(remote, &warned);
-                continue;
+            let accepted = match &self.socket {
+                Socket::Tcp(socket) => socket.accept().await.map(|(stream, remote)| {
+                    // Frames are written whole; waiting for more of them only delays.
+                    let _ = stream.set_nodelay(true);
+                    if let Some(guest) = guest(Remote::At(remote)) {
+                        guest.serve(stream, &kind);
+                    }
+                }),
+                Socket::Unix(socket, _) => socket.accept().await.map(|(stream, _)| {
+                    if let Some(guest) = guest(Remote::Unix) {
+                        guest.serve(stream, &kind);
+                    }
+                }),
+            };
+            if let Err(error) = accepted {
+                // Most likely out of file descriptors: give connections time to end.
+                warn!(%error, "can't accept a connection");
+                time::sleep(Duration::from_millis(100)).await;
             }
-            // Frames are written whole; waiting for more of them only delays.
-            let _ = stream.set_nodelay(true);
-            let shared = Arc::clone(&shared);
-            let guest = Guest {
-                shared,
-                remote,
-                permit,
-            };
-            guest.serve(stream, &kind);
         }
     }
 }
 
-impl Kind {
-    /// Whether somebody with that address may connect.
-    fn welcomes(&self, remote: SocketAddr) -> bool {
-        self.proxies.is_empty() || self.proxies.iter().any(|proxy| proxy.has(remote.ip()))
-    }
-}
-
 /// Tells of a connection that is dropped; the first time so that somebody sees it.
-fn refuse(remote: SocketAddr, warned: &AtomicBool) {
+fn refuse(remote: Remote, warned: &AtomicBool) {
     const WHY: &str = "refused: this listener is for the addresses of proxy_protocol";
     match warned.swap(true, Ordering::Relaxed) {
         false => warn!(%remote, "{WHY}; later ones are logged as debug"),
@@ -109,7 +122,7 @@ fn refuse(remote: SocketAddr, warned: &AtomicBool) {
 
 impl Guest {
     /// Serves in a task of its own, which is as large as that kind of connection needs.
-    fn serve(self, stream: TcpStream, kind: &Arc<Kind>) {
+    fn serve<S: Stream>(self, stream: S, kind: &Arc<Kind>) {
         match kind.tls.is_none() && kind.proxies.is_empty() {
             true => self.speak(stream, kind.protocol, false),
             false => drop(tokio::spawn(self.receive(stream, Arc::clone(kind)))),
@@ -117,13 +130,13 @@ impl Guest {
     }
 
     /// Serves once all is there that comes before the protocol.
-    async fn receive(mut self, mut stream: TcpStream, kind: Arc<Kind>) {
+    async fn receive<S: Stream>(mut self, mut stream: S, kind: Arc<Kind>) {
         if !kind.proxies.is_empty() {
             let header = self.wait("PROXY header", proxy::read(&mut stream));
             let Some(client) = header.await else {
                 return;
             };
-            self.remote = client.unwrap_or(self.remote);
+            self.remote = client.map_or(self.remote, Remote::At);
         }
         let Some(tls) = &kind.tls else {
             return self.speak(stream, kind.protocol, false);
@@ -150,10 +163,7 @@ impl Guest {
         None
     }
 
-    fn speak<S>(self, stream: S, protocol: Protocol, secure: bool)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    fn speak<S: Stream>(self, stream: S, protocol: Protocol, secure: bool) {
         match protocol {
             Protocol::Stomp => drop(tokio::spawn(self.serve_stomp(stream, secure))),
             Protocol::Http => {
@@ -163,10 +173,7 @@ impl Guest {
         }
     }
 
-    async fn serve_stomp<S>(self, stream: S, secure: bool)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send,
-    {
+    async fn serve_stomp<S: Stream>(self, stream: S, secure: bool) {
         let via = Via {
             transport: match secure {
                 true => Transport::Tls,

@@ -6,7 +6,7 @@ use std::{
 
 use stompbox_proto::{HeartBeat, Limits};
 
-use crate::{Acl, GatewayConfig, Tls, TrustedProxy, User};
+use crate::{Acl, Address, GatewayConfig, Tls, TrustedProxy, User};
 
 /// What a [`Server`](crate::Server) listens on, and what it allows.
 #[derive(Clone, Debug)]
@@ -85,8 +85,8 @@ impl Admin {
 /// A listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// Its address; port 0 takes a free one.
-    pub bind: SocketAddr,
+    /// Where it is.
+    pub bind: Address,
     /// What its connections speak.
     pub protocol: Protocol,
     /// TLS below that; none: plain text.
@@ -108,19 +108,19 @@ pub enum Protocol {
 impl Listen {
     /// STOMP in plain text.
     pub fn stomp(bind: SocketAddr) -> Self {
-        Self {
-            bind,
-            protocol: Protocol::Stomp,
-            tls: None,
-            proxy_protocol: Vec::new(),
-        }
+        Self::new(bind.into(), Protocol::Stomp)
     }
 
     /// HTTP in plain text.
     pub fn http(bind: SocketAddr) -> Self {
+        Self::new(bind.into(), Protocol::Http)
+    }
+
+    /// Anything in plain text.
+    pub fn new(bind: Address, protocol: Protocol) -> Self {
         Self {
             bind,
-            protocol: Protocol::Http,
+            protocol,
             tls: None,
             proxy_protocol: Vec::new(),
         }
@@ -129,7 +129,7 @@ impl Listen {
     /// Whether only this machine reaches it. Whoever comes through a load balancer may come from
     /// anywhere.
     pub(crate) fn is_local(&self) -> bool {
-        self.bind.ip().is_loopback() && self.proxy_protocol.is_empty()
+        self.bind.is_loopback() && self.proxy_protocol.is_empty()
     }
 
     /// Puts TLS below.

@@ -1,6 +1,6 @@
 //! HTTP: the pages, and the upgrade to a WebSocket.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -21,7 +21,7 @@ use crate::{
     assets, connection,
     connection::Shared,
     origin,
-    peer::{Transport, Via},
+    peer::{Remote, Transport, Via},
 };
 
 /// Paths that take a WebSocket; `/stomp/websocket` is where SockJS clients of other servers look.
@@ -36,7 +36,7 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     secure: bool,
-    remote: SocketAddr,
+    remote: Remote,
     permit: OwnedSemaphorePermit,
 ) {
     let permit = Arc::new(permit);
@@ -68,7 +68,7 @@ pub(crate) async fn serve(
 fn respond(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
-    from: (bool, SocketAddr),
+    from: (bool, Remote),
     request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if is_upgrade(request.headers()) {
@@ -115,7 +115,7 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 fn upgrade(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
-    (secure, remote): (bool, SocketAddr),
+    (secure, remote): (bool, Remote),
     mut request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     if !WEBSOCKET_PATHS.contains(&request.uri().path()) {

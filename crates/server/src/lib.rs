@@ -13,6 +13,7 @@
 
 mod accept;
 mod acl;
+mod address;
 mod admin;
 mod assets;
 mod config;
@@ -34,6 +35,7 @@ mod users;
 mod websocket;
 
 pub use acl::{Access, Acl, AclError, Denied, Permission, Rule, Who};
+pub use address::{Address, InvalidAddress, UnixSocket};
 pub use config::{Admin, Config, Listen, Protocol};
 pub use gateway::{
     ConnectionStatus, GatewayConfig, GatewayMode, GatewayMonitor, GatewayStatus, InvalidUpstream,

@@ -1,7 +1,7 @@
 use std::{
     io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -22,8 +22,8 @@ use tokio::{
 use tracing::{error, info, warn};
 
 use crate::{
-    Config, GatewayMode, Listen, Protocol, TlsError, UpstreamTlsError, UserError,
-    accept::{Kind, Listener},
+    Address, Config, GatewayMode, Listen, Protocol, TlsError, UpstreamTlsError, UserError,
+    accept::{Kind, Listener, Socket},
     admin,
     connection::{Lobby, Shared},
     gateway::{Gateway, GatewayMonitor},
@@ -47,7 +47,7 @@ pub enum ServeError {
     )]
     NotLoopback {
         /// The address.
-        address: SocketAddr,
+        address: Address,
     },
     /// A load balancer passes connections on to an address of the loopback, and anybody could log in.
     #[error(
@@ -56,7 +56,15 @@ pub enum ServeError {
     )]
     BehindProxy {
         /// The address.
-        address: SocketAddr,
+        address: Address,
+    },
+    /// A listener can't be as it is configured.
+    #[error("{address}: {problem}")]
+    Listen {
+        /// The address.
+        address: Address,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// The admin listener can be reached from other machines, and there is nobody who could log in.
     #[error(
@@ -74,7 +82,7 @@ pub enum ServeError {
     #[error("TLS of {address}: {source}")]
     Tls {
         /// The listener's address.
-        address: SocketAddr,
+        address: Address,
         /// What is wrong with its files.
         source: TlsError,
     },
@@ -94,7 +102,7 @@ pub enum ServeError {
     #[error("can't listen on {address} for {what}: {source}")]
     Bind {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// The option that names it.
         what: &'static str,
         /// What the system said.
@@ -123,15 +131,22 @@ impl Server {
         let users = config.check()?;
         let mut listeners = Vec::with_capacity(config.listen.len());
         for listen in &config.listen {
-            let address = listen.bind;
+            let address = listen.bind.clone();
             let tls = listen.tls.as_ref().map(|tls| tls.acceptor(listen.protocol));
-            let tls = tls
-                .transpose()
-                .map_err(|source| ServeError::Tls { address, source })?;
-            if tls.is_none() && !address.ip().is_loopback() && !config.users.is_empty() {
+            let tls = tls.transpose().map_err(|source| ServeError::Tls {
+                address: address.clone(),
+                source,
+            })?;
+            if tls.is_none() && !address.is_loopback() && !config.users.is_empty() {
                 warn!(%address, "passcodes cross the network in plain text: this listener has no TLS");
             }
-            let socket = TcpListener::bind(address).await;
+            let socket = match &address {
+                Address::Tcp(address) => TcpListener::bind(address).await.map(Socket::Tcp),
+                Address::Unix(socket) => {
+                    let bound = socket.bind().await;
+                    bound.map(|(socket, file)| Socket::Unix(socket, file))
+                }
+            };
             let socket = socket.map_err(|source| ServeError::Bind {
                 address,
                 what: match (listen.protocol, &tls) {
@@ -203,7 +218,21 @@ impl Server {
         self.listeners
             .iter()
             .filter(|l| l.kind.protocol == protocol && l.kind.tls.is_some() == tls)
-            .filter_map(|listener| listener.socket.local_addr().ok())
+            .filter_map(|listener| match &listener.socket {
+                Socket::Tcp(socket) => socket.local_addr().ok(),
+                Socket::Unix(..) => None,
+            })
+            .collect()
+    }
+
+    /// The Unix sockets, and what is spoken there.
+    pub fn unix_sockets(&self) -> Vec<(PathBuf, Protocol)> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| match &listener.socket {
+                Socket::Unix(_, file) => Some((file.path().into(), listener.kind.protocol)),
+                Socket::Tcp(_) => None,
+            })
             .collect()
     }
 
@@ -340,8 +369,8 @@ impl Config {
     /// See [`ServeError`].
     pub fn validate(&self) -> Result<(), ServeError> {
         self.check()?;
-        let listen = self.listen.iter().map(|it| (it.bind, &it.tls));
-        let admin = self.admin.iter().map(|it| (it.bind, &it.tls));
+        let listen = self.listen.iter().map(|it| (it.bind.clone(), &it.tls));
+        let admin = self.admin.iter().map(|it| (it.bind.into(), &it.tls));
         for (address, tls) in listen.chain(admin) {
             if let Some(tls) = tls {
                 tls.check()
@@ -364,6 +393,22 @@ impl Config {
                 return Err(ServeError::Gateway { problem });
             }
         }
+        for listen in &self.listen {
+            let is_unix = matches!(listen.bind, Address::Unix(_));
+            let mut proxies = listen.proxy_protocol.iter();
+            let problem = match is_unix {
+                true if listen.tls.is_some() => "a Unix socket has no TLS",
+                true if !proxies.all(|it| it.is_unix()) => {
+                    "who comes by a Unix socket has no address: proxy_protocol is [\"unix:\"] there"
+                }
+                false if proxies.any(|it| it.is_unix()) => {
+                    "nobody comes by a Unix socket here: proxy_protocol has addresses or networks"
+                }
+                _ => continue,
+            };
+            let address = listen.bind.clone();
+            return Err(ServeError::Listen { address, problem });
+        }
         // Who is passed through logs in at a broker.
         let passes = |gateway: &crate::GatewayConfig| gateway.mode == GatewayMode::Passthrough;
         let closed = self.allow_anonymous
@@ -371,8 +416,8 @@ impl Config {
             || self.gateway.as_ref().is_some_and(passes);
         let remote = self.listen.iter().find(|listen| !listen.is_local());
         if let Some(listen) = remote.filter(|_| !closed) {
-            let address = listen.bind;
-            return Err(match address.ip().is_loopback() {
+            let address = listen.bind.clone();
+            return Err(match address.is_loopback() {
                 true => ServeError::BehindProxy { address },
                 false => ServeError::NotLoopback { address },
             });

@@ -1,9 +1,9 @@
 //! `serve`, and what a server can be told.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use clap::Args as ClapArgs;
-use stompbox_server::TrustedProxy;
+use stompbox_server::{Address, TrustedProxy};
 
 use crate::settings::{AdminAddress, gateway::GatewayOptions};
 
@@ -58,7 +58,7 @@ pub(crate) struct ServeOptions {
     /// What a destination without a known prefix is: error, queue or topic. [default: error]
     #[arg(long, value_name = "KIND", env = "STOMPBOX_BARE_DESTINATION")]
     pub(crate) bare_destination: Option<String>,
-    /// Address for STOMP over TCP; port 0 takes a free one. May be repeated.
+    /// Address for STOMP over TCP, or unix:PATH; port 0 takes a free one. May be repeated.
     /// [default: 127.0.0.1:61613]
     #[arg(
         long,
@@ -66,8 +66,8 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_STOMP",
         value_delimiter = ','
     )]
-    pub(crate) stomp: Vec<SocketAddr>,
-    /// Address for the pages and WebSocket; port 0 takes a free one. May be repeated.
+    pub(crate) stomp: Vec<Address>,
+    /// Address for the pages and WebSocket, or unix:PATH; port 0 takes a free one. May be repeated.
     /// [default: 127.0.0.1:61614]
     #[arg(
         long,
@@ -75,7 +75,7 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_HTTP",
         value_delimiter = ','
     )]
-    pub(crate) http: Vec<SocketAddr>,
+    pub(crate) http: Vec<Address>,
     /// Address for STOMP over TLS. May be repeated.
     #[arg(
         long,
@@ -83,7 +83,7 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_STOMP_TLS",
         value_delimiter = ','
     )]
-    pub(crate) stomp_tls: Vec<SocketAddr>,
+    pub(crate) stomp_tls: Vec<Address>,
     /// Address for the pages and WebSocket over TLS. May be repeated.
     #[arg(
         long,
@@ -91,7 +91,7 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_HTTPS",
         value_delimiter = ','
     )]
-    pub(crate) https: Vec<SocketAddr>,
+    pub(crate) https: Vec<Address>,
     /// Certificate of --stomp-tls and --https with those between it and the root, in PEM.
     #[arg(long, value_name = "FILE", env = "STOMPBOX_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,

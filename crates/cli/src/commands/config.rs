@@ -80,6 +80,12 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 # Load balancers that say by the PROXY protocol whose connection they pass on; nobody else may connect.
 #proxy_protocol = ["10.0.0.0/8"]
 
+# Programs on this machine.
+#[[listen]]
+#bind = "unix:/run/stompbox.sock"
+#mode = "0660"
+#protocols = ["stomp"]
+
 # `stompbox passwd LOGIN --file stompbox.toml` adds one.
 #[[user]]
 #login = "ann"

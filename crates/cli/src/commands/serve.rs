@@ -3,7 +3,7 @@
 use std::{future::Future, io::Write as _, pin::pin};
 
 use clap::ArgMatches;
-use stompbox_server::Server;
+use stompbox_server::{Protocol, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -72,6 +72,13 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         writeln!(out, "WebSocket  wss://{address}/stomp")?;
         writeln!(out, "Pages      https://{address}/")?;
         writeln!(out, "Chat       https://{address}/chat/")?;
+    }
+    for (path, protocol) in server.unix_sockets() {
+        let what = match protocol {
+            Protocol::Stomp => "STOMP",
+            Protocol::Http => "HTTP",
+        };
+        writeln!(out, "{what:<10} unix:{}", path.display())?;
     }
     for upstream in upstreams {
         writeln!(out, "Upstream   {upstream}")?;

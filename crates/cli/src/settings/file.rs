@@ -11,8 +11,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de};
 use stompbox_server::{
-    BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission, Protocol,
-    Role, Rule, Tls, TrustedProxy, User, Who,
+    Address, BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission,
+    Protocol, Role, Rule, Tls, TrustedProxy, UnixSocket, User, Who,
 };
 use toml::Spanned;
 
@@ -222,7 +222,8 @@ impl TryFrom<String> for AdminAddress {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListenTable {
-    bind: SocketAddr,
+    bind: AddressText,
+    mode: Option<ModeText>,
     protocols: Vec<ProtocolName>,
     tls: Option<TlsTable>,
     proxy_protocol: Option<Vec<ProxyText>>,
@@ -268,8 +269,18 @@ impl ListenTable {
                     .into(),
             );
         }
+        let bind = match (self.bind.0, self.mode) {
+            (bind @ Address::Tcp(_), None) => bind,
+            (Address::Tcp(_), Some(_)) => {
+                return Err("mode is for the file of a Unix socket".into());
+            }
+            (Address::Unix(socket), mode) => Address::Unix(UnixSocket {
+                path: folder.join(socket.path),
+                mode: mode.map(|mode| mode.0),
+            }),
+        };
         Ok(Listen {
-            bind: self.bind,
+            bind,
             protocol,
             tls,
             proxy_protocol: proxies.unwrap_or_default(),
@@ -351,6 +362,8 @@ macro_rules! from_text {
     };
 }
 
+from_text!(AddressText, Address, str::parse);
+from_text!(ModeText, u32, mode);
 from_text!(ProxyText, TrustedProxy, str::parse);
 from_text!(RoleText, Role, str::parse);
 from_text!(WhoText, Who, str::parse);
@@ -358,6 +371,14 @@ from_text!(PermissionText, Permission, str::parse);
 from_text!(HeartBeatText, HeartBeat, HeartBeat::parse);
 from_text!(DialectText, BrokerDialect, str::parse);
 from_text!(BareText, BareDestination, str::parse);
+
+/// Permissions of a file, in octal digits.
+fn mode(text: &str) -> Result<u32, String> {
+    let digits = (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok();
+    let mode = mode.filter(|mode| digits && *mode <= 0o777);
+    mode.ok_or_else(|| format!("{text:?} is no mode of a file like \"0660\""))
+}
 
 /// A number, or a text with a unit.
 struct LimitText(String);

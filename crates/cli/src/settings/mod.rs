@@ -6,13 +6,13 @@ pub(crate) mod gateway;
 pub(crate) mod limits;
 pub(crate) mod units;
 
-use std::{env, fmt, net::SocketAddr};
+use std::{env, fmt};
 
 use clap::{ArgMatches, parser::ValueSource};
 pub(crate) use file::{AdminAddress, located};
 use file::{AdminTable, File};
 use limits::{LIMITS, Limit};
-use stompbox_server::{Acl, Config, HeartBeat, Listen, Protocol, Tls, User};
+use stompbox_server::{Acl, Address, Config, HeartBeat, Listen, Protocol, Tls, User};
 use toml_edit::{Array, InlineTable, Value};
 
 use crate::{
@@ -270,7 +270,7 @@ impl Settings {
                     .into(),
             );
         }
-        let kinds: [(&str, &[SocketAddr], Protocol, Option<&Tls>); 4] = [
+        let kinds: [(&str, &[Address], Protocol, Option<&Tls>); 4] = [
             ("stomp", &options.stomp, Protocol::Stomp, None),
             ("http", &options.http, Protocol::Http, None),
             (
@@ -290,10 +290,10 @@ impl Settings {
                 .zip(std::mem::take(&mut self.listen_origins))
                 .collect();
             listeners.retain(|(l, _)| l.protocol != protocol || l.tls.is_some() != tls.is_some());
-            listeners.extend(addresses.iter().map(|&bind| {
+            listeners.extend(addresses.iter().map(|bind| {
                 let tls = tls.cloned();
                 let listen = Listen {
-                    bind,
+                    bind: bind.clone(),
                     protocol,
                     tls,
                     proxy_protocol: options.proxy_protocol.clone(),
@@ -401,6 +401,11 @@ impl fmt::Display for Settings {
                 Protocol::Http => "http",
             };
             writeln!(f, "protocols = [\"{protocol}\"]")?;
+            if let Address::Unix(socket) = &listen.bind
+                && let Some(mode) = socket.mode
+            {
+                writeln!(f, "mode = \"{mode:04o}\"")?;
+            }
             if let Some(tls) = &listen.tls {
                 let files = [
                     ("cert", Some(&tls.cert)),

@@ -13,16 +13,25 @@ use ipnet::IpNet;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
-/// Addresses of load balancers that are believed: one, or a network as `10.0.0.0/8`.
+use crate::peer::Remote;
+
+/// Load balancers that are believed: an address, a network as `10.0.0.0/8`, or `unix:`, which is
+/// whoever may connect to a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TrustedProxy(IpNet);
+pub struct TrustedProxy(Who);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Of(IpNet),
+    Unix,
+}
 
 /// A text that is no [`TrustedProxy`].
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidProxy {
     /// It is neither an address nor a network.
-    #[error("{0:?} is neither an IP address nor a network like \"10.0.0.0/8\"")]
+    #[error("{0:?} is neither an IP address nor a network like \"10.0.0.0/8\" nor \"unix:\"")]
     Malformed(String),
     /// The address has bits that the network's prefix leaves out.
     #[error("{given} is an address within a network: the network is {network}")]
@@ -36,8 +45,18 @@ pub enum InvalidProxy {
 
 impl TrustedProxy {
     /// An IPv4 address is the same as its IPv6 form, by which a socket for both knows it.
-    pub(crate) fn has(&self, address: IpAddr) -> bool {
-        self.0.contains(&address.to_canonical())
+    pub(crate) fn has(self, remote: Remote) -> bool {
+        match (self.0, remote) {
+            (Who::Of(network), Remote::At(address)) => {
+                network.contains(&address.ip().to_canonical())
+            }
+            (Who::Unix, Remote::Unix) => true,
+            _ => false,
+        }
+    }
+
+    pub(crate) fn is_unix(self) -> bool {
+        self.0 == Who::Unix
     }
 }
 
@@ -45,6 +64,9 @@ impl FromStr for TrustedProxy {
     type Err = InvalidProxy;
 
     fn from_str(text: &str) -> Result<Self, InvalidProxy> {
+        if text == "unix:" {
+            return Ok(Self(Who::Unix));
+        }
         let network = match text.parse::<IpAddr>() {
             Ok(address) => IpNet::from(address.to_canonical()),
             Err(_) => text
@@ -57,15 +79,16 @@ impl FromStr for TrustedProxy {
                 network: network.trunc().to_string(),
             });
         }
-        Ok(Self(network))
+        Ok(Self(Who::Of(network)))
     }
 }
 
 impl fmt::Display for TrustedProxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.prefix_len() == self.0.max_prefix_len() {
-            true => self.0.addr().fmt(f),
-            false => self.0.fmt(f),
+        match self.0 {
+            Who::Unix => f.write_str("unix:"),
+            Who::Of(it) if it.prefix_len() == it.max_prefix_len() => it.addr().fmt(f),
+            Who::Of(it) => it.fmt(f),
         }
     }
 }
@@ -129,7 +152,9 @@ mod tests {
             ("0.0.0.0/0", "10.1.2.3", true),
         ] {
             let proxy: TrustedProxy = network.parse().unwrap();
-            assert_eq!(proxy.has(address.parse().unwrap()), expected, "{network}");
+            let remote = Remote::At(SocketAddr::new(address.parse().unwrap(), 1));
+            assert_eq!(proxy.has(remote), expected, "{network}");
+            assert!(!proxy.has(Remote::Unix));
         }
     }
 
@@ -145,7 +170,7 @@ mod tests {
             let error = text.parse::<TrustedProxy>().unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
-        for text in ["10.0.0.0/8", "127.0.0.1", "fd00::/8", "::1"] {
+        for text in ["10.0.0.0/8", "127.0.0.1", "fd00::/8", "::1", "unix:"] {
             assert_eq!(text.parse::<TrustedProxy>().unwrap().to_string(), text);
         }
     }
