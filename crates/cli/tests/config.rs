@@ -191,9 +191,9 @@ fn what_is_wrong_in_a_file_is_named_with_its_line_and_no_secret() {
             ["address", ""],
         ),
         (
-            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\", \"http\"]",
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = []",
             1,
-            ["one protocol", ""],
+            ["[\"stomp\", \"http\"]", ""],
         ),
         (
             "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stmp\"]",
@@ -856,4 +856,33 @@ fn a_unix_socket_is_shown_and_listened_on() {
     assert_eq!(serve.stop(), "");
     let left = ["a.sock", "web.sock"].map(|name| fs::exists(folder.path(name)).unwrap());
     assert_eq!(left, [false, false]);
+}
+
+#[test]
+fn one_port_for_both_is_shown_and_served() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "[[listen]]\nbind = \"127.0.0.1:0\"\nprotocols = [\"http\", \"stomp\"]\n",
+    );
+    let args = ["--config", &file, "--stomp", "127.0.0.1:0"];
+    let (code, out, errors) = run(stompbox(&["config", "show"]).args(args));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    // An option for STOMP alone does not take its place.
+    let own =
+        format!("[[listen]] # {file}\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\", \"http\"]\n");
+    let option = "[[listen]] # --stomp\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\"]\n";
+    assert!(out.contains(&own) && out.contains(option), "{out}");
+
+    let serve = Serve::start(&["--config", &file, "--both", "127.0.0.1:0"], 2);
+    let address = serve.address("stomp://");
+    assert_eq!(serve.address("ws://"), address, "{:?}", serve.lines);
+    for url in [
+        format!("stomp://{address}"),
+        format!("ws://{address}/stomp"),
+    ] {
+        let (code, _, errors) = run(&mut stompbox(&["pub", "/queue/a", "x", "--url", &url]));
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{url}");
+    }
+    assert_eq!(serve.stop(), "");
 }

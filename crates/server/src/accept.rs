@@ -1,4 +1,5 @@
-//! Accepting connections, and what comes before their protocol: the PROXY header, then TLS.
+//! Accepting connections, and what comes before their protocol: the PROXY header, TLS, and which
+//! protocol it is.
 
 use std::{
     fmt, io,
@@ -25,6 +26,7 @@ use crate::{
     http,
     peer::{Remote, Transport, Via},
     proxy,
+    sniff::{self, Rewound},
 };
 
 /// A socket that listens.
@@ -123,9 +125,11 @@ fn refuse(remote: Remote, warned: &AtomicBool) {
 impl Guest {
     /// Serves in a task of its own, which is as large as that kind of connection needs.
     fn serve<S: Stream>(self, stream: S, kind: &Arc<Kind>) {
-        match kind.tls.is_none() && kind.proxies.is_empty() {
-            true => self.speak(stream, kind.protocol, false),
-            false => drop(tokio::spawn(self.receive(stream, Arc::clone(kind)))),
+        let plain = kind.tls.is_none() && kind.proxies.is_empty();
+        match kind.protocol {
+            Protocol::Stomp if plain => self.speak_stomp(stream, false, Vec::new()),
+            Protocol::Http if plain => self.speak_http(stream, false),
+            _ => drop(tokio::spawn(self.receive(stream, Arc::clone(kind)))),
         }
     }
 
@@ -139,10 +143,10 @@ impl Guest {
             self.remote = client.map_or(self.remote, Remote::At);
         }
         let Some(tls) = &kind.tls else {
-            return self.speak(stream, kind.protocol, false);
+            return self.speak(stream, kind.protocol, false).await;
         };
         if let Some(stream) = self.wait("TLS hand-shake", tls.accept(stream)).await {
-            self.speak(stream, kind.protocol, true);
+            self.speak(stream, kind.protocol, true).await;
         }
     }
 
@@ -163,17 +167,25 @@ impl Guest {
         None
     }
 
-    fn speak<S: Stream>(self, stream: S, protocol: Protocol, secure: bool) {
+    /// Has that spoken, in a task of its own.
+    async fn speak<S: Stream>(self, mut stream: S, protocol: Protocol, secure: bool) {
         match protocol {
-            Protocol::Stomp => drop(tokio::spawn(self.serve_stomp(stream, secure))),
-            Protocol::Http => {
-                let served = http::serve(self.shared, stream, secure, self.remote, self.permit);
-                drop(tokio::spawn(served));
-            }
+            Protocol::Stomp => self.speak_stomp(stream, secure, Vec::new()),
+            Protocol::Http => self.speak_http(stream, secure),
+            Protocol::Both => match self.wait("first bytes", sniff::read(&mut stream)).await {
+                Some((true, first)) => self.speak_http(Rewound::new(first, stream), secure),
+                Some((false, first)) => self.speak_stomp(stream, secure, first),
+                None => {}
+            },
         }
     }
 
-    async fn serve_stomp<S: Stream>(self, stream: S, secure: bool) {
+    fn speak_http<S: Stream>(self, stream: S, secure: bool) {
+        let served = http::serve(self.shared, stream, secure, self.remote, self.permit);
+        drop(tokio::spawn(served));
+    }
+
+    fn speak_stomp<S: Stream>(self, stream: S, secure: bool, first: Vec<u8>) {
         let via = Via {
             transport: match secure {
                 true => Transport::Tls,
@@ -182,7 +194,10 @@ impl Guest {
             remote: Some(self.remote),
             agent: None,
         };
-        connection::serve(self.shared, stream, via, None, Vec::new()).await;
-        drop(self.permit);
+        let (shared, permit) = (self.shared, self.permit);
+        drop(tokio::spawn(async move {
+            connection::serve(shared, stream, via, None, first).await;
+            drop(permit);
+        }));
     }
 }

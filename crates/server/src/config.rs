@@ -103,6 +103,15 @@ pub enum Protocol {
     Stomp,
     /// HTTP: the pages, and WebSocket at `/stomp`, `/stomp/websocket`, `/ws` and `/`.
     Http,
+    /// Either of them, as the client's first bytes say.
+    Both,
+}
+
+impl Protocol {
+    /// Whether that is spoken too.
+    pub(crate) fn has(self, other: Self) -> bool {
+        self == other || self == Self::Both
+    }
 }
 
 impl Listen {

@@ -22,6 +22,7 @@ use crate::{
     connection::Shared,
     origin,
     peer::{Remote, Transport, Via},
+    sniff::Rewound,
 };
 
 /// Paths that take a WebSocket; `/stomp/websocket` is where SockJS clients of other servers look.
@@ -206,14 +207,18 @@ async fn run_websocket(
     permit: Arc<OwnedSemaphorePermit>,
 ) {
     // The socket itself, where it can be had: an idle client then holds nothing of HTTP's.
-    match stream.downcast::<TokioIo<TcpStream>>() {
+    let stream = match stream.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
-            let first = parts.read_buf.to_vec();
-            let stream = parts.io.into_inner();
-            tokio::spawn(async move {
-                connection::serve(shared, stream, via, subprotocol, first).await;
-                drop(permit);
-            });
+            let (stream, first) = (parts.io.into_inner(), parts.read_buf.to_vec());
+            return go_on(shared, stream, via, subprotocol, first, permit);
+        }
+        Err(stream) => stream,
+    };
+    match stream.downcast::<TokioIo<Rewound<TcpStream>>>() {
+        Ok(parts) => {
+            let (mut first, stream) = parts.io.into_inner().into_parts();
+            first.splice(..0, parts.read_buf);
+            go_on(shared, stream, via, subprotocol, first, permit);
         }
         Err(stream) => {
             let stream = TokioIo::new(stream);
@@ -221,6 +226,21 @@ async fn run_websocket(
             drop(permit);
         }
     }
+}
+
+/// Serves a WebSocket in a task that is as large as that needs.
+fn go_on(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    via: Via,
+    subprotocol: Option<Version>,
+    first: Vec<u8>,
+    permit: Arc<OwnedSemaphorePermit>,
+) {
+    tokio::spawn(async move {
+        connection::serve(shared, stream, via, subprotocol, first).await;
+        drop(permit);
+    });
 }
 
 /// What a client calls itself, as much of it as is kept.

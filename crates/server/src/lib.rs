@@ -29,6 +29,7 @@ mod pattern;
 mod peer;
 mod proxy;
 mod requests;
+mod sniff;
 mod storage;
 mod tls;
 mod users;

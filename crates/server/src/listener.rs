@@ -154,6 +154,8 @@ impl Server {
                     (Protocol::Stomp, Some(_)) => "--stomp-tls",
                     (Protocol::Http, None) => "--http",
                     (Protocol::Http, Some(_)) => "--https",
+                    (Protocol::Both, None) => "--both",
+                    (Protocol::Both, Some(_)) => "--both-tls",
                 },
                 source,
             })?;
@@ -217,7 +219,7 @@ impl Server {
     fn addrs(&self, protocol: Protocol, tls: bool) -> Vec<SocketAddr> {
         self.listeners
             .iter()
-            .filter(|l| l.kind.protocol == protocol && l.kind.tls.is_some() == tls)
+            .filter(|l| l.kind.protocol.has(protocol) && l.kind.tls.is_some() == tls)
             .filter_map(|listener| match &listener.socket {
                 Socket::Tcp(socket) => socket.local_addr().ok(),
                 Socket::Unix(..) => None,

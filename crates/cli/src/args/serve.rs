@@ -92,7 +92,23 @@ pub(crate) struct ServeOptions {
         value_delimiter = ','
     )]
     pub(crate) https: Vec<Address>,
-    /// Certificate of --stomp-tls and --https with those between it and the root, in PEM.
+    /// Address for STOMP, the pages and WebSocket on one port, or unix:PATH. May be repeated.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "STOMPBOX_BOTH",
+        value_delimiter = ','
+    )]
+    pub(crate) both: Vec<Address>,
+    /// Address for STOMP, the pages and WebSocket on one port, over TLS. May be repeated.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "STOMPBOX_BOTH_TLS",
+        value_delimiter = ','
+    )]
+    pub(crate) both_tls: Vec<Address>,
+    /// Certificate of --stomp-tls, --https and --both-tls with those between it and the root, in PEM.
     #[arg(long, value_name = "FILE", env = "STOMPBOX_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// The certificate's private key, in PEM.

@@ -71,6 +71,7 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 
 #[[listen]]
 #bind = "127.0.0.1:61613"
+# "stomp", "http", or both on one port.
 #protocols = ["stomp"]
 
 #[[listen]]

@@ -74,11 +74,14 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         writeln!(out, "Chat       https://{address}/chat/")?;
     }
     for (path, protocol) in server.unix_sockets() {
-        let what = match protocol {
-            Protocol::Stomp => "STOMP",
-            Protocol::Http => "HTTP",
+        let names: &[&str] = match protocol {
+            Protocol::Stomp => &["STOMP"],
+            Protocol::Http => &["HTTP"],
+            Protocol::Both => &["STOMP", "HTTP"],
         };
-        writeln!(out, "{what:<10} unix:{}", path.display())?;
+        for name in names {
+            writeln!(out, "{name:<10} unix:{}", path.display())?;
+        }
     }
     for upstream in upstreams {
         writeln!(out, "Upstream   {upstream}")?;

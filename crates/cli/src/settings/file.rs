@@ -250,7 +250,11 @@ impl ListenTable {
         let protocol = match *self.protocols {
             [ProtocolName::Stomp] => Protocol::Stomp,
             [ProtocolName::Http] => Protocol::Http,
-            _ => return Err("a listener has one protocol: [\"stomp\"] or [\"http\"]".into()),
+            [ProtocolName::Stomp, ProtocolName::Http]
+            | [ProtocolName::Http, ProtocolName::Stomp] => Protocol::Both,
+            _ => {
+                return Err("protocols is [\"stomp\"], [\"http\"] or [\"stomp\", \"http\"]".into());
+            }
         };
         let tls = self.tls.map(|tls| Tls {
             cert: folder.join(tls.cert),

@@ -251,26 +251,27 @@ impl Settings {
             (None, None) => None,
             _ => return Err("--tls-cert and --tls-key go together".into()),
         };
-        let by_options = !options.stomp_tls.is_empty() || !options.https.is_empty();
-        let is_any_given = by_options || !options.stomp.is_empty() || !options.http.is_empty();
+        let is_given = |lists: [&[Address]; 3]| lists.iter().any(|list| !list.is_empty());
+        let by_options = is_given([&options.stomp_tls, &options.https, &options.both_tls]);
+        let in_plain = is_given([&options.stomp, &options.http, &options.both]);
         if tls.is_none() && by_options {
-            return Err("--stomp-tls and --https need --tls-cert and --tls-key".into());
+            return Err("--stomp-tls, --https and --both-tls need --tls-cert and --tls-key".into());
         }
         if (tls.is_some() || options.tls_client_ca.is_some()) && !by_options {
             return Err(
-                "--tls-cert, --tls-key and --tls-client-ca are for --stomp-tls and --https; \
+                "--tls-cert, --tls-key and --tls-client-ca are for --stomp-tls, --https and --both-tls; \
                  listeners of the file have files of their own"
                     .into(),
             );
         }
-        if !options.proxy_protocol.is_empty() && !is_any_given {
+        if !options.proxy_protocol.is_empty() && !by_options && !in_plain {
             return Err(
-                "--proxy-protocol is for --stomp, --http, --stomp-tls and --https; listeners of the \
-                 file have keys of their own"
+                "--proxy-protocol is for --stomp, --http, --both and their likes with TLS; listeners \
+                 of the file have keys of their own"
                     .into(),
             );
         }
-        let kinds: [(&str, &[Address], Protocol, Option<&Tls>); 4] = [
+        let kinds: [(&str, &[Address], Protocol, Option<&Tls>); 6] = [
             ("stomp", &options.stomp, Protocol::Stomp, None),
             ("http", &options.http, Protocol::Http, None),
             (
@@ -280,6 +281,8 @@ impl Settings {
                 tls.as_ref(),
             ),
             ("https", &options.https, Protocol::Http, tls.as_ref()),
+            ("both", &options.both, Protocol::Both, None),
+            ("both_tls", &options.both_tls, Protocol::Both, tls.as_ref()),
         ];
         for (name, addresses, protocol, tls) in kinds {
             let Some(origin) = given.origin(name) else {
@@ -396,11 +399,12 @@ impl fmt::Display for Settings {
         for (listen, origin) in config.listen.iter().zip(&self.listen_origins) {
             writeln!(f, "\n[[listen]] # {origin}")?;
             writeln!(f, "bind = {}", Value::from(listen.bind.to_string()))?;
-            let protocol = match listen.protocol {
-                Protocol::Stomp => "stomp",
-                Protocol::Http => "http",
+            let protocols = match listen.protocol {
+                Protocol::Stomp => "[\"stomp\"]",
+                Protocol::Http => "[\"http\"]",
+                Protocol::Both => "[\"stomp\", \"http\"]",
             };
-            writeln!(f, "protocols = [\"{protocol}\"]")?;
+            writeln!(f, "protocols = {protocols}")?;
             if let Address::Unix(socket) = &listen.bind
                 && let Some(mode) = socket.mode
             {
