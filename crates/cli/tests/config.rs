@@ -886,3 +886,40 @@ fn one_port_for_both_is_shown_and_served() {
     }
     assert_eq!(serve.stop(), "");
 }
+
+#[test]
+fn compression_is_off_unless_something_says_so() {
+    let folder = Folder::new();
+    let file = folder.write("a.toml", "websocket_compression = true\n");
+    for (args, variable, line) in [
+        (
+            &[][..],
+            None,
+            "websocket_compression = false # default".to_owned(),
+        ),
+        (
+            &["--config", &file],
+            None,
+            format!("websocket_compression = true # {file}"),
+        ),
+        (
+            &["--config", &file],
+            Some("false"),
+            "websocket_compression = false # STOMPBOX_WEBSOCKET_COMPRESSION".to_owned(),
+        ),
+        (
+            &["--websocket-compression"],
+            None,
+            "websocket_compression = true # --websocket-compression".to_owned(),
+        ),
+    ] {
+        let mut command = stompbox(&["config", "show"]);
+        command.args(args);
+        if let Some(value) = variable {
+            command.env("STOMPBOX_WEBSOCKET_COMPRESSION", value);
+        }
+        let (code, out, errors) = run(&mut command);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
+}

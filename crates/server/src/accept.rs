@@ -192,7 +192,7 @@ impl Guest {
                 false => Transport::Tcp,
             },
             remote: Some(self.remote),
-            agent: None,
+            ..Via::default()
         };
         let (shared, permit) = (self.shared, self.permit);
         drop(tokio::spawn(async move {

@@ -18,6 +18,8 @@ pub struct Config {
     /// Origins of pages on other hosts that may connect, as `https://example.com`; `*`: all. A
     /// page's own host always may. Default: none.
     pub allowed_origins: Vec<String>,
+    /// WebSocket messages may be compressed, in both directions. Default: false.
+    pub websocket_compression: bool,
     /// Who may log in; empty: everybody. Default: empty.
     pub users: Vec<User>,
     /// What they may do. Default: everything.
@@ -158,6 +160,7 @@ impl Default for Config {
             ],
             allow_anonymous: false,
             allowed_origins: Vec::new(),
+            websocket_compression: false,
             users: Vec::new(),
             acl: Acl::default(),
             limits: Limits::default(),

@@ -20,7 +20,7 @@ use tracing::debug;
 use crate::{
     assets, connection,
     connection::Shared,
-    origin,
+    deflate, origin,
     peer::{Remote, Transport, Via},
     sniff::Rewound,
 };
@@ -181,6 +181,14 @@ fn upgrade(
         let name = HeaderValue::from_static(version.subprotocol());
         answer.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
+    let compression = match shared.config.websocket_compression {
+        true => deflate::agree(headers),
+        false => None,
+    };
+    let deflate = compression.is_some();
+    if let Some(compression) = compression {
+        answer.insert(header::SEC_WEBSOCKET_EXTENSIONS, compression);
+    }
     let via = Via {
         transport: match secure {
             true => Transport::Wss,
@@ -188,6 +196,7 @@ fn upgrade(
         },
         remote: Some(remote),
         agent: agent(headers),
+        deflate,
     };
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {

@@ -18,6 +18,7 @@ mod admin;
 mod assets;
 mod config;
 mod connection;
+mod deflate;
 mod deliver;
 mod events;
 mod gateway;

@@ -76,6 +76,8 @@ pub(crate) struct Via {
     pub(crate) remote: Option<Remote>,
     /// The program, as it called itself when it asked for the WebSocket.
     pub(crate) agent: Option<Box<str>>,
+    /// Messages of its WebSocket may be compressed.
+    pub(crate) deflate: bool,
 }
 
 /// What is known of a client from its login on.

@@ -142,6 +142,9 @@ pub(crate) struct ServeOptions {
         value_delimiter = ','
     )]
     pub(crate) allow_origin: Vec<String>,
+    /// Compress WebSocket messages of a KiB or more for clients that want it, as browsers do.
+    #[arg(long, env = "STOMPBOX_WEBSOCKET_COMPRESSION")]
+    pub(crate) websocket_compression: bool,
     /// Who may log in, with the passcode or its argon2id hash; without users everybody may. Others
     /// on this machine can read options: use the file. May be repeated.
     #[arg(

@@ -68,6 +68,8 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #allow_anonymous = false
 # Of pages on other hosts, as "https://app.example.com".
 #allowed_origins = []
+# Compress WebSocket messages of a KiB or more for clients that want it.
+#websocket_compression = false
 
 #[[listen]]
 #bind = "127.0.0.1:61613"

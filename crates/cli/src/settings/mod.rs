@@ -145,6 +145,10 @@ impl Settings {
             config.allowed_origins = origins;
             said.push("allowed_origins");
         }
+        if let Some(compress) = file.websocket_compression {
+            config.websocket_compression = compress;
+            said.push("websocket_compression");
+        }
         if let Some(users) = file.users {
             config.users = users;
             said.push("user");
@@ -227,6 +231,10 @@ impl Settings {
                 .allowed_origins
                 .clone_from(&options.allow_origin);
             self.set_origin("allowed_origins", origin);
+        }
+        if let Some(origin) = given.origin("websocket_compression") {
+            self.config.websocket_compression = options.websocket_compression;
+            self.set_origin("websocket_compression", origin);
         }
         let gateway = options.gateway.lay_over(&mut self.config.gateway, given);
         if let Some(origin) = gateway? {
@@ -389,6 +397,7 @@ impl fmt::Display for Settings {
             ),
             ("allow_anonymous", config.allow_anonymous.into()),
             ("allowed_origins", origins.into()),
+            ("websocket_compression", config.websocket_compression.into()),
         ] {
             writeln!(f, "{key} = {value} # {}", self.origin(key))?;
         }
