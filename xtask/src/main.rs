@@ -114,6 +114,7 @@ fn fuzz(rest: &[String]) -> Result<(), Failure> {
         "client_session",
         "selector",
         "store_recovery",
+        "proxy_header",
     ] {
         // Without the toolchain that runs this task: fuzzing needs nightly's.
         let mut cargo = Command::new("cargo");

@@ -193,14 +193,49 @@ fn what_is_wrong_in_a_file_is_named_with_its_line_and_no_secret() {
             ["address", ""],
         ),
         (
-            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\", \"http\"]",
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = []",
             1,
-            ["one protocol", ""],
+            ["[\"stomp\", \"http\"]", ""],
         ),
         (
             "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stmp\"]",
             3,
             ["`stmp`", "`stomp`"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = [\"10.0.0.9/8\"]",
+            4,
+            ["10.0.0.9/8", "the network is 10.0.0.0/8"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = [\"lb.local\"]",
+            4,
+            ["\"lb.local\"", "10.0.0.0/8"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = []",
+            1,
+            ["no load balancer", "leave it out"],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:\"\nprotocols = [\"stomp\"]",
+            2,
+            ["\"unix:\"", "unix:PATH"],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:a\"\nmode = \"0888\"\nprotocols = [\"stomp\"]",
+            3,
+            ["\"0888\"", "\"0660\""],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:a\"\nmode = \"1777\"\nprotocols = [\"stomp\"]",
+            3,
+            ["\"1777\"", "\"0660\""],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nmode = \"0660\"\nprotocols = [\"stomp\"]",
+            1,
+            ["mode is for the file of a Unix socket", ""],
         ),
         (
             "[[acl]]\nwho = \"ann\"\n\nallow = [\"reed /queue/a\"]",
@@ -274,6 +309,16 @@ fn what_is_wrong_in_options_is_named() {
         (&["--http", "[::]:0"], "--allow-anonymous"),
         (&["--sockjs", "sockjs/"], "give a path as \"/sockjs\""),
         (&["--sockjs", "/"], "give a path as \"/sockjs\""),
+        (
+            &["--stomp", "127.0.0.1:0", "--proxy-protocol", "127.0.0.1"],
+            "behind a load balancer",
+        ),
+        (&["--proxy-protocol", "127.0.0.1"], "is for --stomp"),
+        (&["--stomp", "localhost:1"], "unix:PATH"),
+        (
+            &["--http", "unix:a", "--proxy-protocol", "127.0.0.1"],
+            "proxy_protocol is [\"unix:\"]",
+        ),
         (
             &[
                 "--https",
@@ -604,7 +649,7 @@ fn the_files_and_commands_of_the_documents_work() {
     folder.write("tls.crt", &certified.cert.pem());
     folder.write("tls.key", &certified.signing_key.serialize_pem());
     let files = [blocks(security, "toml"), blocks(configuration, "toml")].concat();
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     for text in &files {
         let file = folder.write("stompbox.toml", text);
         let (code, _, errors) = run(&mut stompbox(&["config", "check", "--config", &file]));
@@ -756,4 +801,139 @@ fn the_table_of_limits_is_the_programs() {
     let (_, table) = document.split_once("## `[limits]`").unwrap();
     let documented = table.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, documented, "no row is left over");
+}
+
+#[test]
+fn load_balancers_are_shown_and_read_again() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "allow_anonymous = true\n[[listen]]\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\"]\n\
+         proxy_protocol = [\"10.0.0.0/8\", \"fd00::1/128\", \"127.0.0.1\"]\n",
+    );
+    let mut show = stompbox(&["config", "show", "--config", &file, "--http", "127.0.0.1:9"]);
+    show.env("STOMPBOX_PROXY_PROTOCOL", "192.0.2.0/24,::1");
+    let (code, out, errors) = run(&mut show);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for line in [
+        "proxy_protocol = [\"10.0.0.0/8\", \"fd00::1\", \"127.0.0.1\"]",
+        "proxy_protocol = [\"192.0.2.0/24\", \"::1\"]",
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
+    let shown = folder.write("b.toml", &out);
+    let (code, again, errors) = run(&mut stompbox(&["config", "show", "--config", &shown]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(again.matches("proxy_protocol = ").count(), 2, "{again}");
+
+    let serve = Serve::start(&["--config", &file], 1);
+    let mut stream = TcpStream::connect(serve.address("stomp://")).unwrap();
+    let connect =
+        b"PROXY TCP4 192.0.2.7 10.0.0.1 4567 61613\r\nCONNECT\naccept-version:1.2\nhost:x\n\n\0";
+    stream.write_all(connect).unwrap();
+    let mut answer = [0; 9];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"CONNECTED");
+    drop(stream);
+    serve.stop();
+}
+
+#[test]
+fn a_unix_socket_is_shown_and_listened_on() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "[[listen]]\nbind = \"unix:a.sock\"\nmode = \"660\"\nprotocols = [\"stomp\"]\n",
+    );
+    let http = format!("unix:{}", folder.path("web.sock"));
+    let url = format!("unix:{}", folder.path("a.sock"));
+    let args = ["--config", &file, "--http", &http];
+    let (code, out, errors) = run(stompbox(&["config", "show"]).args(args));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for line in [
+        format!("bind = {url:?}"),
+        "mode = \"0660\"".to_owned(),
+        format!("bind = {http:?}"),
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
+    let serve = Serve::start(&args, 2);
+    let expected = [format!("STOMP      {url}"), format!("HTTP       {http}")];
+    assert_eq!(serve.lines, expected);
+    let mode = fs::metadata(folder.path("a.sock")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o660);
+    let (code, _, errors) = run(&mut stompbox(&["pub", "/queue/a", "x", "--url", &url]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let (code, _, errors) = run(stompbox(&["serve"]).args(args));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("another program listens there"), "{errors}");
+    assert_eq!(serve.stop(), "");
+    let left = ["a.sock", "web.sock"].map(|name| fs::exists(folder.path(name)).unwrap());
+    assert_eq!(left, [false, false]);
+}
+
+#[test]
+fn one_port_for_both_is_shown_and_served() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "[[listen]]\nbind = \"127.0.0.1:0\"\nprotocols = [\"http\", \"stomp\"]\n",
+    );
+    let args = ["--config", &file, "--stomp", "127.0.0.1:0"];
+    let (code, out, errors) = run(stompbox(&["config", "show"]).args(args));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    // An option for STOMP alone does not take its place.
+    let own =
+        format!("[[listen]] # {file}\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\", \"http\"]\n");
+    let option = "[[listen]] # --stomp\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\"]\n";
+    assert!(out.contains(&own) && out.contains(option), "{out}");
+
+    let serve = Serve::start(&["--config", &file, "--both", "127.0.0.1:0"], 2);
+    let address = serve.address("stomp://");
+    assert_eq!(serve.address("ws://"), address, "{:?}", serve.lines);
+    for url in [
+        format!("stomp://{address}"),
+        format!("ws://{address}/stomp"),
+    ] {
+        let (code, _, errors) = run(&mut stompbox(&["pub", "/queue/a", "x", "--url", &url]));
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{url}");
+    }
+    assert_eq!(serve.stop(), "");
+}
+
+#[test]
+fn compression_is_off_unless_something_says_so() {
+    let folder = Folder::new();
+    let file = folder.write("a.toml", "websocket_compression = true\n");
+    for (args, variable, line) in [
+        (
+            &[][..],
+            None,
+            "websocket_compression = false # default".to_owned(),
+        ),
+        (
+            &["--config", &file],
+            None,
+            format!("websocket_compression = true # {file}"),
+        ),
+        (
+            &["--config", &file],
+            Some("false"),
+            "websocket_compression = false # STOMPBOX_WEBSOCKET_COMPRESSION".to_owned(),
+        ),
+        (
+            &["--websocket-compression"],
+            None,
+            "websocket_compression = true # --websocket-compression".to_owned(),
+        ),
+    ] {
+        let mut command = stompbox(&["config", "show"]);
+        command.args(args);
+        if let Some(value) = variable {
+            command.env("STOMPBOX_WEBSOCKET_COMPRESSION", value);
+        }
+        let (code, out, errors) = run(&mut command);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
 }

@@ -6,7 +6,7 @@ use std::{
 
 use stompbox_proto::{HeartBeat, Limits};
 
-use crate::{Acl, GatewayConfig, Tls, User};
+use crate::{Acl, Address, GatewayConfig, Tls, TrustedProxy, User};
 
 /// What a [`Server`](crate::Server) listens on, and what it allows.
 #[derive(Clone, Debug)]
@@ -20,6 +20,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// The path below which there is SockJS, as `/sockjs`; `None`: nowhere. Default: `None`.
     pub sockjs: Option<String>,
+    /// WebSocket messages may be compressed, in both directions. Default: false.
+    pub websocket_compression: bool,
     /// Who may log in; empty: everybody. Default: empty.
     pub users: Vec<User>,
     /// What they may do. Default: everything.
@@ -87,12 +89,15 @@ impl Admin {
 /// A listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// Its address; port 0 takes a free one.
-    pub bind: SocketAddr,
+    /// Where it is.
+    pub bind: Address,
     /// What its connections speak.
     pub protocol: Protocol,
     /// TLS below that; none: plain text.
     pub tls: Option<Tls>,
+    /// Load balancers that say, by the PROXY protocol, whose connections they pass on. Unless this
+    /// is empty, only they may connect, and each connection has to begin with its header.
+    pub proxy_protocol: Vec<TrustedProxy>,
 }
 
 /// What a listener's connections speak.
@@ -102,25 +107,42 @@ pub enum Protocol {
     Stomp,
     /// HTTP: the pages, and WebSocket at `/stomp`, `/stomp/websocket`, `/ws` and `/`.
     Http,
+    /// Either of them, as the client's first bytes say.
+    Both,
+}
+
+impl Protocol {
+    /// Whether that is spoken too.
+    pub(crate) fn has(self, other: Self) -> bool {
+        self == other || self == Self::Both
+    }
 }
 
 impl Listen {
     /// STOMP in plain text.
     pub fn stomp(bind: SocketAddr) -> Self {
-        Self {
-            bind,
-            protocol: Protocol::Stomp,
-            tls: None,
-        }
+        Self::new(bind.into(), Protocol::Stomp)
     }
 
     /// HTTP in plain text.
     pub fn http(bind: SocketAddr) -> Self {
+        Self::new(bind.into(), Protocol::Http)
+    }
+
+    /// Anything in plain text.
+    pub fn new(bind: Address, protocol: Protocol) -> Self {
         Self {
             bind,
-            protocol: Protocol::Http,
+            protocol,
             tls: None,
+            proxy_protocol: Vec::new(),
         }
+    }
+
+    /// Whether only this machine reaches it. Whoever comes through a load balancer may come from
+    /// anywhere.
+    pub(crate) fn is_local(&self) -> bool {
+        self.bind.is_loopback() && self.proxy_protocol.is_empty()
     }
 
     /// Puts TLS below.
@@ -141,6 +163,7 @@ impl Default for Config {
             allow_anonymous: false,
             allowed_origins: Vec::new(),
             sockjs: None,
+            websocket_compression: false,
             users: Vec::new(),
             acl: Acl::default(),
             limits: Limits::default(),

@@ -1,6 +1,6 @@
 //! HTTP: the pages, and the upgrade to a WebSocket.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -20,8 +20,9 @@ use tracing::debug;
 use crate::{
     assets, connection,
     connection::Shared,
-    origin,
-    peer::{Transport, Via},
+    deflate, origin,
+    peer::{Remote, Transport, Via},
+    sniff::Rewound,
     sockjs::{self, Place},
 };
 
@@ -32,7 +33,7 @@ pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
 pub(crate) struct Came {
     /// There is TLS below.
     pub(crate) secure: bool,
-    pub(crate) remote: SocketAddr,
+    pub(crate) remote: Remote,
 }
 
 impl Came {
@@ -43,6 +44,7 @@ impl Came {
             secure: self.secure,
             remote: Some(self.remote),
             agent: agent(headers),
+            deflate: false,
         }
     }
 }
@@ -59,7 +61,7 @@ pub(crate) async fn serve(
     shared: Arc<Shared>,
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     secure: bool,
-    remote: SocketAddr,
+    remote: Remote,
     permit: OwnedSemaphorePermit,
 ) {
     let permit = Arc::new(permit);
@@ -206,7 +208,16 @@ fn upgrade(
         (_, true) => Transport::Wss,
         (_, false) => Transport::Ws,
     };
-    let via = came.via(transport, headers);
+    let compresses = shared.config.websocket_compression && transport != Transport::SockJs;
+    let compression = match compresses {
+        true => deflate::agree(headers),
+        false => None,
+    };
+    let mut via = came.via(transport, headers);
+    via.deflate = compression.is_some();
+    if let Some(compression) = compression {
+        answer.insert(header::SEC_WEBSOCKET_EXTENSIONS, compression);
+    }
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         match upgraded.await {
@@ -229,14 +240,18 @@ async fn run_websocket(
         return drop(permit);
     }
     // The socket itself, where it can be had: an idle client then holds nothing of HTTP's.
-    match stream.downcast::<TokioIo<TcpStream>>() {
+    let stream = match stream.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
-            let first = parts.read_buf.to_vec();
-            let stream = parts.io.into_inner();
-            tokio::spawn(async move {
-                connection::serve(shared, stream, via, subprotocol, first).await;
-                drop(permit);
-            });
+            let (stream, first) = (parts.io.into_inner(), parts.read_buf.to_vec());
+            return go_on(shared, stream, via, subprotocol, first, permit);
+        }
+        Err(stream) => stream,
+    };
+    match stream.downcast::<TokioIo<Rewound<TcpStream>>>() {
+        Ok(parts) => {
+            let (mut first, stream) = parts.io.into_inner().into_parts();
+            first.splice(..0, parts.read_buf);
+            go_on(shared, stream, via, subprotocol, first, permit);
         }
         Err(stream) => {
             let stream = TokioIo::new(stream);
@@ -244,6 +259,21 @@ async fn run_websocket(
             drop(permit);
         }
     }
+}
+
+/// Serves a WebSocket in a task that is as large as that needs.
+fn go_on(
+    shared: Arc<Shared>,
+    stream: TcpStream,
+    via: Via,
+    subprotocol: Option<Version>,
+    first: Vec<u8>,
+    permit: Arc<OwnedSemaphorePermit>,
+) {
+    tokio::spawn(async move {
+        connection::serve(shared, stream, via, subprotocol, first).await;
+        drop(permit);
+    });
 }
 
 /// What a client calls itself, as much of it as is kept.

@@ -1,6 +1,7 @@
 //! Who is at the other end of a connection, and how much went over it.
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{
         OnceLock,
@@ -8,6 +9,7 @@ use std::{
     },
 };
 
+use serde::{Serialize, Serializer};
 use stompbox_broker::Time;
 use stompbox_proto::Version;
 use stompbox_store::Usage;
@@ -43,15 +45,40 @@ impl Transport {
     }
 }
 
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remote {
+    At(SocketAddr),
+    /// On this machine, by a Unix socket.
+    Unix,
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+impl Serialize for Remote {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
 /// What is known of a client before it says anything.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Via {
     pub(crate) transport: Transport,
     /// There is TLS below.
     pub(crate) secure: bool,
-    pub(crate) remote: Option<SocketAddr>,
+    pub(crate) remote: Option<Remote>,
     /// The program, as it called itself when it asked for the WebSocket.
     pub(crate) agent: Option<Box<str>>,
+    /// Messages of its WebSocket may be compressed.
+    pub(crate) deflate: bool,
 }
 
 /// What is known of a client from its login on.

@@ -3,7 +3,7 @@
 use std::{future::Future, io::Write as _, pin::pin};
 
 use clap::ArgMatches;
-use stompbox_server::Server;
+use stompbox_server::{Protocol, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -79,6 +79,16 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         }
         writeln!(out, "Pages      https://{address}/")?;
         writeln!(out, "Chat       https://{address}/chat/")?;
+    }
+    for (path, protocol) in server.unix_sockets() {
+        let names: &[&str] = match protocol {
+            Protocol::Stomp => &["STOMP"],
+            Protocol::Http => &["HTTP"],
+            Protocol::Both => &["STOMP", "HTTP"],
+        };
+        for name in names {
+            writeln!(out, "{name:<10} unix:{}", path.display())?;
+        }
     }
     for upstream in upstreams {
         writeln!(out, "Upstream   {upstream}")?;

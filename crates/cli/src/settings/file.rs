@@ -11,8 +11,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de};
 use stompbox_server::{
-    BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission, Protocol,
-    Role, Rule, Tls, User, Who,
+    Address, BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission,
+    Protocol, Role, Rule, Tls, TrustedProxy, UnixSocket, User, Who,
 };
 use toml::Spanned;
 
@@ -32,6 +32,7 @@ pub(crate) struct File {
     pub(crate) allow_anonymous: Option<bool>,
     pub(crate) allowed_origins: Option<Vec<String>>,
     pub(crate) sockjs: Option<String>,
+    pub(crate) websocket_compression: Option<bool>,
     pub(crate) listen: Option<Vec<Listen>>,
     pub(crate) users: Option<Vec<User>>,
     pub(crate) rules: Option<Vec<Rule>>,
@@ -98,6 +99,7 @@ impl File {
             allow_anonymous: tables.allow_anonymous,
             allowed_origins: tables.allowed_origins,
             sockjs: tables.sockjs,
+            websocket_compression: tables.websocket_compression,
             listen: listen.transpose()?,
             users: users.transpose()?,
             rules: tables.acl.map(|t| t.into_iter().map(rule).collect()),
@@ -176,6 +178,7 @@ struct Tables {
     allow_anonymous: Option<bool>,
     allowed_origins: Option<Vec<String>>,
     sockjs: Option<String>,
+    websocket_compression: Option<bool>,
     listen: Option<Vec<Spanned<ListenTable>>>,
     user: Option<Vec<Spanned<UserTable>>>,
     acl: Option<Vec<RuleTable>>,
@@ -225,9 +228,11 @@ impl TryFrom<String> for AdminAddress {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListenTable {
-    bind: SocketAddr,
+    bind: AddressText,
+    mode: Option<ModeText>,
     protocols: Vec<ProtocolName>,
     tls: Option<TlsTable>,
+    proxy_protocol: Option<Vec<ProxyText>>,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -251,17 +256,44 @@ impl ListenTable {
         let protocol = match *self.protocols {
             [ProtocolName::Stomp] => Protocol::Stomp,
             [ProtocolName::Http] => Protocol::Http,
-            _ => return Err("a listener has one protocol: [\"stomp\"] or [\"http\"]".into()),
+            [ProtocolName::Stomp, ProtocolName::Http]
+            | [ProtocolName::Http, ProtocolName::Stomp] => Protocol::Both,
+            _ => {
+                return Err("protocols is [\"stomp\"], [\"http\"] or [\"stomp\", \"http\"]".into());
+            }
         };
         let tls = self.tls.map(|tls| Tls {
             cert: folder.join(tls.cert),
             key: folder.join(tls.key),
             client_ca: tls.client_ca.map(|path| folder.join(path)),
         });
+        let proxies = self.proxy_protocol.map(|texts| {
+            let proxies = texts.into_iter().map(|text| text.0);
+            proxies.collect::<Vec<_>>()
+        });
+        if proxies.as_ref().is_some_and(Vec::is_empty) {
+            // Nobody could connect, or everybody without a header: neither is what was meant.
+            return Err(
+                "proxy_protocol names no load balancer; leave it out, or name all by \
+                 [\"0.0.0.0/0\", \"::/0\"]"
+                    .into(),
+            );
+        }
+        let bind = match (self.bind.0, self.mode) {
+            (bind @ Address::Tcp(_), None) => bind,
+            (Address::Tcp(_), Some(_)) => {
+                return Err("mode is for the file of a Unix socket".into());
+            }
+            (Address::Unix(socket), mode) => Address::Unix(UnixSocket {
+                path: folder.join(socket.path),
+                mode: mode.map(|mode| mode.0),
+            }),
+        };
         Ok(Listen {
-            bind: self.bind,
+            bind,
             protocol,
             tls,
+            proxy_protocol: proxies.unwrap_or_default(),
         })
     }
 }
@@ -340,12 +372,23 @@ macro_rules! from_text {
     };
 }
 
+from_text!(AddressText, Address, str::parse);
+from_text!(ModeText, u32, mode);
+from_text!(ProxyText, TrustedProxy, str::parse);
 from_text!(RoleText, Role, str::parse);
 from_text!(WhoText, Who, str::parse);
 from_text!(PermissionText, Permission, str::parse);
 from_text!(HeartBeatText, HeartBeat, HeartBeat::parse);
 from_text!(DialectText, BrokerDialect, str::parse);
 from_text!(BareText, BareDestination, str::parse);
+
+/// Permissions of a file, in octal digits.
+fn mode(text: &str) -> Result<u32, String> {
+    let digits = (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok();
+    let mode = mode.filter(|mode| digits && *mode <= 0o777);
+    mode.ok_or_else(|| format!("{text:?} is no mode of a file like \"0660\""))
+}
 
 /// A number, or a text with a unit.
 struct LimitText(String);

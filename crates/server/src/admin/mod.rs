@@ -70,15 +70,16 @@ impl Listener {
     pub(crate) async fn bind(admin: &Admin, config: &Config) -> Result<Self, ServeError> {
         let address = admin.bind;
         let tls = admin.tls.as_ref().map(|tls| tls.acceptor(Protocol::Http));
-        let tls = tls
-            .transpose()
-            .map_err(|source| ServeError::Tls { address, source })?;
+        let tls = tls.transpose().map_err(|source| ServeError::Tls {
+            address: address.into(),
+            source,
+        })?;
         if tls.is_none() && !address.ip().is_loopback() && !config.users.is_empty() {
             warn!(%address, "passcodes cross the network in plain text: the admin listener has no TLS");
         }
         let socket = TcpListener::bind(address).await;
         let socket = socket.map_err(|source| ServeError::Bind {
-            address,
+            address: address.into(),
             what: "--admin",
             source,
         })?;

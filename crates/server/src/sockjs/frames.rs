@@ -227,7 +227,7 @@ mod tests {
         let long = "x".repeat(100_000);
         let mut bytes = Vec::new();
         for text in ["", "a", &"y".repeat(200), &long] {
-            put_message(&mut bytes, text.as_bytes(), false);
+            put_message(&mut bytes, text.as_bytes(), false, false);
         }
         put_close(&mut bytes, CloseCode::GoingAway, "bye");
         let mut all = Messages::new(&bytes[..]);

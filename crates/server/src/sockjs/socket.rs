@@ -84,7 +84,7 @@ async fn pump<S: AsyncRead + AsyncWrite + Unpin>(
     }
     let mut out = Vec::new();
     if let Some((code, reason)) = &end.frame {
-        put_message(&mut out, frames::close(*code, reason).as_bytes(), false);
+        put_text(&mut out, &frames::close(*code, reason));
     }
     put_close(&mut out, end.code, end.reason);
     within(limit, async {
@@ -115,6 +115,12 @@ async fn incoming(
             match socket.receive(rest) {
                 Received::Nothing => break None,
                 Received::Close(code, reason) => break Some(End::by(code, reason)),
+                Received::Deflated { .. } => {
+                    break Some(End::by(
+                        CloseCode::Protocol,
+                        "compression was not agreed on",
+                    ));
+                }
                 Received::Bytes { used, payload } => {
                     if strings.decode(&rest[payload], &mut text).is_err() {
                         break Some(End::by(CloseCode::Protocol, "not a JSON list of strings"));
@@ -158,7 +164,7 @@ async fn outgoing(
 ) -> io::Result<End> {
     let mut messages = Messages::new(from);
     let mut out = Vec::new();
-    put_message(&mut out, frames::OPEN.as_bytes(), false);
+    put_text(&mut out, frames::OPEN);
     loop {
         in_frame.store(true, Ordering::Relaxed);
         within(limit, async {
@@ -171,7 +177,7 @@ async fn outgoing(
         tokio::select! {
             next = poll_fn(|cx| messages.poll_next(cx)) => match next {
                 Next::Texts(texts) => {
-                    put_message(&mut out, frames::messages(&texts).as_bytes(), false);
+                    put_text(&mut out, &frames::messages(&texts));
                 }
                 Next::Close(Some((code, reason))) => {
                     let mut end = End::by(CloseCode::Normal, "");
@@ -183,10 +189,14 @@ async fn outgoing(
             },
             Some(pong) = pongs.recv() => out = pong,
             () = time::sleep(HEART_BEAT) => {
-                put_message(&mut out, frames::HEART_BEAT.as_bytes(), false);
+                put_text(&mut out, frames::HEART_BEAT);
             }
         }
     }
+}
+
+fn put_text(out: &mut Vec<u8>, text: &str) {
+    put_message(out, text.as_bytes(), false, false);
 }
 
 async fn within(limit: Duration, work: impl Future<Output = io::Result<()>>) -> io::Result<()> {
