@@ -214,7 +214,12 @@ fn what_is_wrong_in_a_file_is_named_with_its_line_and_no_secret() {
         ),
         (
             "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = []",
-            1,
+            4,
+            ["no load balancer", "leave it out"],
+        ),
+        (
+            "[admin]\nproxy_protocol = []",
+            2,
             ["no load balancer", "leave it out"],
         ),
         (
@@ -825,6 +830,10 @@ fn load_balancers_are_shown_and_read_again() {
     let (code, again, errors) = run(&mut stompbox(&["config", "show", "--config", &shown]));
     assert_eq!((code, errors.as_str()), (Some(0), ""));
     assert_eq!(again.matches("proxy_protocol = ").count(), 2, "{again}");
+    let admin = folder.write("c.toml", "[admin]\nproxy_protocol = [\"10.0.0.7\"]\n");
+    let (_, out, _) = run(&mut stompbox(&["config", "show", "--config", &admin]));
+    let line = format!("proxy_protocol = [\"10.0.0.7\"] # {admin}");
+    assert!(out.lines().any(|own| own == line), "{line}: {out}");
 
     let serve = Serve::start(&["--config", &file], 1);
     let mut stream = TcpStream::connect(serve.address("stomp://")).unwrap();

@@ -69,6 +69,8 @@ pub struct Admin {
     pub metrics_destinations: usize,
     /// Most connections at a time. Default: 64.
     pub max_connections: usize,
+    /// As [`Listen::proxy_protocol`]; it needs [`Config::users`] then. Default: none.
+    pub proxy_protocol: Vec<TrustedProxy>,
 }
 
 impl Admin {
@@ -82,6 +84,7 @@ impl Admin {
             metrics_login: false,
             metrics_destinations: 100,
             max_connections: 64,
+            proxy_protocol: Vec::new(),
         }
     }
 }

@@ -37,6 +37,9 @@ use crate::{
 /// How long a gateway's connections may take to end, however long its clients took.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
+const NO_UNIX: &str =
+    "nobody comes by a Unix socket here: proxy_protocol has addresses or networks";
+
 /// A server that can't start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -422,13 +425,18 @@ impl Config {
                 true if !proxies.all(|it| it.is_unix()) => {
                     "who comes by a Unix socket has no address: proxy_protocol is [\"unix:\"] there"
                 }
-                false if proxies.any(|it| it.is_unix()) => {
-                    "nobody comes by a Unix socket here: proxy_protocol has addresses or networks"
-                }
+                false if proxies.any(|it| it.is_unix()) => NO_UNIX,
                 _ => continue,
             };
             let address = listen.bind.clone();
             return Err(ServeError::Listen { address, problem });
+        }
+        let admin = self.admin.as_ref();
+        if let Some(admin) = admin.filter(|it| it.proxy_protocol.iter().any(|it| it.is_unix())) {
+            return Err(ServeError::Listen {
+                address: admin.bind.into(),
+                problem: NO_UNIX,
+            });
         }
         // Who is passed through logs in at a broker.
         let passes = |gateway: &crate::GatewayConfig| gateway.mode == GatewayMode::Passthrough;
@@ -444,7 +452,7 @@ impl Config {
             });
         }
         if let Some(admin) = &self.admin
-            && !admin.bind.ip().is_loopback()
+            && (!admin.bind.ip().is_loopback() || !admin.proxy_protocol.is_empty())
             && self.users.is_empty()
         {
             let address = admin.bind;

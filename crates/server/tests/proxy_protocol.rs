@@ -317,3 +317,46 @@ async fn a_loopback_address_behind_a_load_balancer_is_not_for_anybody() {
     config.users = vec![User::with_passcode("ann", "secret").unwrap()];
     Server::bind(config).await.unwrap();
 }
+
+#[tokio::test]
+async fn the_admin_listener_slows_down_clients_and_not_their_load_balancer() {
+    let mut config = with_admin(Config::default());
+    config.admin.as_mut().unwrap().proxy_protocol = vec!["127.0.0.1".parse().unwrap()];
+    let error = Server::bind(config.clone()).await.unwrap_err();
+    assert!(
+        matches!(error, ServeError::AdminNotLoopback { .. }),
+        "{error}"
+    );
+    let user = User::with_passcode("ann", "secret").unwrap();
+    config.users = vec![user.with_role(Some(stompbox_server::Role::Viewer))];
+    let server = TestServer::with(config.clone()).await;
+    let address = server.admin.unwrap();
+    let ask = async |from: &str, login: &str| {
+        let request = format!(
+            "PROXY TCP4 {from} 10.0.0.1 9 80\r\nGET /api/v1/overview HTTP/1.1\r\n\
+             Host: localhost\r\nAuthorization: Basic {login}\r\nConnection: close\r\n\r\n"
+        );
+        let answer = answer(address, request.as_bytes()).await;
+        let status = answer.get(9..12).unwrap_or_default().to_vec();
+        String::from_utf8(status).unwrap()
+    };
+    // ann:secret, and ann:wrong.
+    let (right, wrong) = ("YW5uOnNlY3JldA==", "YW5uOndyb25n");
+    for _ in 0..10 {
+        assert_eq!(ask("192.0.2.1", wrong).await, "401");
+    }
+    assert_eq!(ask("192.0.2.1", right).await, "429");
+    assert_eq!(ask("192.0.2.2", right).await, "200");
+    let request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(answer(address, request).await, b"");
+    server.stop().await;
+
+    let trusted = vec!["10.0.0.0/8".parse().unwrap()];
+    config.admin.as_mut().unwrap().proxy_protocol = trusted;
+    let server = TestServer::with(config.clone()).await;
+    let request = [b"PROXY UNKNOWN\r\n", &request[..]].concat();
+    assert_eq!(answer(server.admin.unwrap(), &request).await, b"");
+    config.admin.as_mut().unwrap().proxy_protocol = vec!["unix:".parse().unwrap()];
+    let error = config.validate().unwrap_err().to_string();
+    assert!(error.contains("addresses or networks"), "{error}");
+}

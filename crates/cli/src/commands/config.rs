@@ -113,6 +113,7 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #metrics_login = false
 #metrics_destinations = 100
 #max_connections = 64
+#proxy_protocol = ["10.0.0.0/8"]
 
 # Brokers behind this front, instead of the embedded one: docs/gateway.md.
 #[gateway]

@@ -198,6 +198,8 @@ pub(crate) struct AdminTable {
     pub(crate) metrics_login: Option<bool>,
     pub(crate) metrics_destinations: Option<usize>,
     pub(crate) max_connections: Option<usize>,
+    #[serde(default)]
+    pub(crate) proxy_protocol: Proxies,
 }
 
 /// An address, or `off`.
@@ -232,7 +234,8 @@ struct ListenTable {
     mode: Option<ModeText>,
     protocols: Vec<ProtocolName>,
     tls: Option<TlsTable>,
-    proxy_protocol: Option<Vec<ProxyText>>,
+    #[serde(default)]
+    proxy_protocol: Proxies,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -267,18 +270,6 @@ impl ListenTable {
             key: folder.join(tls.key),
             client_ca: tls.client_ca.map(|path| folder.join(path)),
         });
-        let proxies = self.proxy_protocol.map(|texts| {
-            let proxies = texts.into_iter().map(|text| text.0);
-            proxies.collect::<Vec<_>>()
-        });
-        if proxies.as_ref().is_some_and(Vec::is_empty) {
-            // Nobody could connect, or everybody without a header: neither is what was meant.
-            return Err(
-                "proxy_protocol names no load balancer; leave it out, or name all by \
-                 [\"0.0.0.0/0\", \"::/0\"]"
-                    .into(),
-            );
-        }
         let bind = match (self.bind.0, self.mode) {
             (bind @ Address::Tcp(_), None) => bind,
             (Address::Tcp(_), Some(_)) => {
@@ -293,7 +284,7 @@ impl ListenTable {
             bind,
             protocol,
             tls,
-            proxy_protocol: proxies.unwrap_or_default(),
+            proxy_protocol: self.proxy_protocol.0,
         })
     }
 }
@@ -381,6 +372,26 @@ from_text!(PermissionText, Permission, str::parse);
 from_text!(HeartBeatText, HeartBeat, HeartBeat::parse);
 from_text!(DialectText, BrokerDialect, str::parse);
 from_text!(BareText, BareDestination, str::parse);
+
+/// Load balancers: at least one, where they are spoken of.
+#[derive(Default, Deserialize)]
+#[serde(try_from = "Vec<ProxyText>")]
+pub(crate) struct Proxies(pub(crate) Vec<TrustedProxy>);
+
+impl TryFrom<Vec<ProxyText>> for Proxies {
+    type Error = &'static str;
+
+    fn try_from(texts: Vec<ProxyText>) -> Result<Self, Self::Error> {
+        match texts.is_empty() {
+            false => Ok(Self(texts.into_iter().map(|text| text.0).collect())),
+            // Nobody could connect, or everybody without a header: neither is what was meant.
+            true => Err(
+                "proxy_protocol names no load balancer; leave it out, or name all by \
+                 [\"0.0.0.0/0\", \"::/0\"]",
+            ),
+        }
+    }
+}
 
 /// Permissions of a file, in octal digits.
 fn mode(text: &str) -> Result<u32, String> {

@@ -33,7 +33,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use crate::{Admin, Config, Protocol, ServeError, connection::Shared};
+use crate::{Admin, Config, Protocol, ServeError, connection::Shared, peer::Remote, proxy};
 
 /// How long a client may take to send the head of a request, and then its body, and how long it may
 /// take nothing of an answer.
@@ -128,7 +128,23 @@ impl Listener {
     }
 }
 
-async fn serve(state: Arc<State>, stream: TcpStream, tls: Option<TlsAcceptor>, remote: SocketAddr) {
+async fn serve(
+    state: Arc<State>,
+    mut stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    mut remote: SocketAddr,
+) {
+    let proxies = &state.admin.proxy_protocol;
+    if !proxies.is_empty() {
+        if !proxies.iter().any(|it| it.has(Remote::At(remote))) {
+            return debug!(%remote, "refused: it is not of the addresses of admin.proxy_protocol");
+        }
+        match time::timeout(PATIENCE, proxy::read(&mut stream)).await {
+            Ok(Ok(client)) => remote = client.unwrap_or(remote),
+            Ok(Err(error)) => return debug!(%remote, %error, "PROXY header failed"),
+            Err(_) => return debug!(%remote, "no PROXY header in time"),
+        }
+    }
     let Some(tls) = tls else {
         return speak(state, Patient::new(stream, PATIENCE), false, remote).await;
     };
