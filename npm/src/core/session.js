@@ -43,7 +43,10 @@ export class Session extends Reader {
       0,
     );
     const [send, receive] = String(all["heart-beat"]).split(",");
-    super(offered || refuse("accept-version has none of 1.0, 1.1, 1.2"), send, receive, tolerance);
+    super(offered || refuse("accept-version has none of 1.0, 1.1, 1.2"), send, receive);
+    this.tolerance = tolerance > 100 ? tolerance : 100;
+    /** What CONNECTED agreed on. */
+    this.agreed = { version: undefined, outgoing: 0, incoming: 0 };
     this.subscriptions = new Set();
     this.transactions = new Set();
     this.frames = [];
@@ -177,20 +180,20 @@ export class Session extends Reader {
       this.isFresh = false;
       this.heard = clock();
     }
-    return this.core.is_silent(this.id, clock() - this.heard) === 1;
+    const { incoming } = this.agreed;
+    return incoming > 0 && (clock() - this.heard) * 100 >= incoming * this.tolerance;
   }
 
   /** The agreed intervals in milliseconds; 0: none. */
   heartBeat() {
-    return { outgoing: this.core.beat_out(this.id), incoming: this.core.beat_in(this.id) };
+    const { outgoing, incoming } = this.agreed;
+    return { outgoing, incoming };
   }
 
   /** `"1.0"`, `"1.1"`, `"1.2"`, or undefined before CONNECTED and after an end. */
   version() {
-    // The core knows it from the head on, whose frame may still be on its way.
-    return this.over || this.event?.kind === Kind.CONNECTED
-      ? undefined
-      : VERSIONS[this.core.version(this.id) - 10];
+    // It is agreed in the head, whose frame may still be on its way.
+    return this.over || this.event?.kind === Kind.CONNECTED ? undefined : this.agreed.version;
   }
 
   // What follows is not for users.
@@ -205,6 +208,8 @@ export class Session extends Reader {
         : Kind.UNKNOWN_MESSAGE;
     }
     if (kind === Kind.CONNECTED) {
+      const [version, outgoing, incoming] = this.core.words.subarray(6);
+      this.agreed = { version: VERSIONS[version], outgoing, incoming };
       // Silence counts from here.
       this.heard = clock();
       this.isFresh = false;
@@ -269,6 +274,6 @@ export class Session extends Reader {
     const { read, written } = utf8Encoder().encodeInto(text, core.io);
     const length = read === text.length && core.escape(this.id, written, isName);
     length || refuse(`a header can't hold a NUL, or in this version a line end: ${JSON.stringify(text)}`);
-    return textOf(core.io.subarray(0, length - 1));
+    return textOf(core.io.subarray(1 - length));
   }
 }

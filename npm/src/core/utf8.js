@@ -34,7 +34,6 @@ export const utf8Length = (text) =>
 
 /** Writes what is from `from` to `to` of a text into `bytes`, as far as there is room; how much it is. */
 export function write(text, from, to, bytes) {
-  to = Math.min(to, text.length);
   if (isLoopFaster()) {
     let at = 0;
     for (let code; from + at < to && (code = text.charCodeAt(from + at)) < 128; at++) {
@@ -44,11 +43,5 @@ export function write(text, from, to, bytes) {
       return at;
     }
   }
-  if (to < text.length && isHigh(text.charCodeAt(to - 1))) {
-    to--;
-  }
   return utf8Encoder().encodeInto(text.slice(from, to), bytes).written;
 }
-
-/** Whether it is the first half of a pair. */
-export const isHigh = (unit) => unit >= 0xd800 && unit < 0xdc00;
