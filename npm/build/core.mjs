@@ -63,10 +63,7 @@ export async function core() {
 
 /** The plugin for esbuild that puts the core into `src/core/instance.js`, or in its place. */
 export function inlined({ wasm, script }, isScript) {
-  const { text, rotation } = toAscii(wasm);
-  const contents = isScript
-    ? script
-    : `export const text = ${JSON.stringify(text)}; export const rotation = ${rotation};`;
+  const contents = isScript ? script : `export default ${JSON.stringify(toAscii(wasm))};`;
   return {
     name: "core",
     setup(build) {
