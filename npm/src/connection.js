@@ -1,7 +1,7 @@
 // One connection, under all faces: a socket, the core's session on it, its heart-beats and its end.
 
 import { Kind, Session, textOf } from "./core/session.js";
-import { bytesOf } from "./core/utf8.js";
+import { bytesOf, strictTextOf } from "./core/utf8.js";
 import { call } from "./report.js";
 import { split } from "./split.js";
 import { every } from "./ticker.js";
@@ -142,13 +142,8 @@ export class Connection {
 
   opened() {
     this.call("opened");
-    const { versions, headers, outgoing, incoming, tolerance = 200 } = this.options;
     try {
-      if (/[\0\r\n]/.test(headers?.passcode)) {
-        // The core's error would quote it.
-        throw new Error("the passcode has a line end or NUL, which CONNECT can't hold");
-      }
-      this.session = new Session({ versions, headers, outgoing, incoming, tolerance });
+      this.session = new Session(this.options);
     } catch ({ message }) {
       this.handle({ kind: Kind.FAILURE, text: message });
       return;
@@ -167,7 +162,7 @@ export class Connection {
       });
       if (typeof frame !== "string" && (options.text ?? "_transportsWhitelist" in socket)) {
         // SockJS carries text only; what is none must not be sent in part.
-        frame = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(frame);
+        frame = strictTextOf(frame);
       }
       let remaining = frame.length;
       const isText = typeof frame === "string";
@@ -245,7 +240,7 @@ export class Connection {
           // This host slept: what the peer sent meanwhile may be on its way.
           isPardoned = true;
         } else {
-          const limit = incoming * ((this.options.tolerance ?? 200) / 100);
+          const limit = (incoming * this.session.tolerance) / 100;
           this.say(() => `did not receive server activity for the last ${limit}ms`);
           this.call("silent", limit);
           this.options.linger ? this.close() : this.discard("no heart-beat");

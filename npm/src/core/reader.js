@@ -2,10 +2,8 @@
 // bodies stay what they came as.
 
 import { Kind } from "./kind.js";
-import { bytesOf, textOf, utf8Length, write } from "./utf8.js";
+import { asBytes, bytesOf, concat, strictTextOf, textOf, utf8Length, write } from "./utf8.js";
 import { open } from "./wasm.js";
-
-let strict;
 
 /** The core's faults from 16 on, then those of bodies. */
 const FAULTS = [
@@ -38,8 +36,6 @@ const UNSIZED = 0xffffffff;
 const SMALL = 4096;
 
 const isText = (data) => typeof data === "string";
-
-const asBytes = (data) => (isText(data) ? bytesOf(data) : data);
 
 /** What came: a frame with its body as text or bytes, whichever is asked for. */
 class Received {
@@ -107,7 +103,7 @@ export class Reader {
         const hasEnd = data.includes(10) || data.includes(0);
         this.isWaiting = !hasEnd && rest.length + data.length < this.core.io.length;
       }
-      data = concat([asBytes(rest), bytesOf(half), data]);
+      data = concat([rest, half, data]);
     }
     this.data = data;
     this.at = 0;
@@ -295,8 +291,7 @@ export function readFrames(data) {
 
 function decode(bytes) {
   try {
-    strict ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-    return strict.decode(bytes);
+    return strictTextOf(bytes);
   } catch {
     throw NOT_UTF8;
   }
@@ -308,7 +303,7 @@ function addHeader(names, number, name, headers, value) {
     names[number] = name;
   }
   // Of a repeated header the first entry counts; own properties only, whatever the name.
-  if (!Object.prototype.hasOwnProperty.call(headers, name)) {
+  if (!{}.hasOwnProperty.call(headers, name)) {
     Object.defineProperty(headers, name, {
       value,
       writable: true,
@@ -316,14 +311,4 @@ function addHeader(names, number, name, headers, value) {
       configurable: true,
     });
   }
-}
-
-function concat(parts) {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

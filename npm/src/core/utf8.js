@@ -2,6 +2,7 @@
 
 let encoder;
 let decoder;
+let strict;
 let buffer;
 let loops;
 
@@ -21,8 +22,26 @@ export const utf8Encoder = () => (encoder ??= new TextEncoder());
 export const textOf = (bytes) =>
   (decoder ??= new TextDecoder("utf-8", { ignoreBOM: true })).decode(bytes);
 
+/** The same, of bytes that are text; throws if they are not. */
+export const strictTextOf = (bytes) =>
+  (strict ??= new TextDecoder("utf-8", { ignoreBOM: true, fatal: true })).decode(bytes);
+
 /** A text's bytes. */
 export const bytesOf = (text) => utf8Encoder().encode(text);
+
+export const asBytes = (data) => (typeof data === "string" ? bytesOf(data) : data);
+
+/** All parts, which may be texts, as bytes. */
+export function concat(parts) {
+  const all = parts.map(asBytes);
+  const whole = new Uint8Array(all.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of all) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
 
 const BEYOND_ASCII = /[\x80-\uffff]/;
 
