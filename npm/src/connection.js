@@ -1,6 +1,6 @@
 // One connection, under all faces: a socket, the core's session on it, its heart-beats and its end.
 
-import { Kind, Session, textOf } from "./core/session.js";
+import { failure, Kind, Session, textOf } from "./core/session.js";
 import { bytesOf, strictTextOf, utf8Length } from "./core/utf8.js";
 import { call } from "./report.js";
 import { split } from "./split.js";
@@ -50,18 +50,18 @@ export class Connection {
   /**
    * `socket`: anything with the face of a WebSocket, opening or open.
    *
-   * `options`, each read when it is needed, so getters do: `versions` as `1.2,1.1`; `headers` of
-   * CONNECT; `outgoing`, `incoming` heart-beats in ms; `tolerance` in percent of the agreed interval
-   * (200); `every(ms, callback, isOutgoing)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
-   * and again for the close; `split`, the most characters in a piece; `whole`: bytes are not split;
-   * `binary`: all goes out as bytes; `text`: nothing does (as SockJS, which is known); `addNull`: the
-   * host chops the NUL off (React Native); `raw`: debug
-   * lines show whole frames; `linger`: a silent peer's socket is closed, not discarded.
+   * `options()`: those that may change while it is open, asked for when they are needed. `limit` in ms
+   * for DISCONNECT's receipt, and again for the close; `split`, the most characters in a piece; `whole`:
+   * bytes are not split; `binary`: all goes out as bytes; `text`: nothing does (as SockJS, which is
+   * known); `addNull`: the host chops the NUL off (React Native); `raw`: debug lines show whole frames;
+   * `linger`: a silent peer's socket is closed, not discarded.
    *
-   * `on`: callbacks, isolated from each other: `opened()`; `data(data)` as it came; `frame(event)`,
-   * each of the session's; `beat()` that came; `silent(ms)`, after which the socket goes; `piece(sent,
-   * remaining)` of a frame that was split; `error(event)` of the socket; `closed(event)`, once, after
-   * which nothing comes but of a discarded socket a line; and `debug(make)`, where `make()` gives one.
+   * `on`: `session()`, a session's options; `every(ms, callback, isOutgoing)`, which returns what ends
+   * it, in place of our own ticks; and callbacks, isolated from each other: `opened()`; `data(data)` as
+   * it came; `frame(event)`, each of the session's; `beat()` that came; `silent(ms)`, after which the
+   * socket goes; `piece(sent, remaining)` of a frame that was split; `error(event)` of the socket;
+   * `closed(event)`, once, after which nothing comes but of a discarded socket a line; and
+   * `debug(make)`, where `make()` gives one.
    */
   constructor(socket, options, on) {
     this.socket = socket;
@@ -147,16 +147,16 @@ export class Connection {
   wait(callback) {
     if (!this.isOver) {
       clearTimeout(this.timer);
-      this.timer = later(this.options.limit ?? 2000, callback);
+      this.timer = later(this.options().limit ?? 2000, callback);
     }
   }
 
   opened() {
     this.call("opened");
     try {
-      this.session = new Session(this.options);
+      this.session = new Session(this.on.session());
     } catch ({ message }) {
-      this.handle({ kind: Kind.FAILURE, text: message });
+      this.handle(failure(message));
       return;
     }
     this.flush();
@@ -164,7 +164,8 @@ export class Connection {
 
   /** Sends what the session has to send. */
   flush() {
-    const { socket, options, session } = this;
+    const { socket, session } = this;
+    const options = this.options();
     for (let frame; socket.readyState === OPEN && (frame = session.transmit()); ) {
       const isBeat = frame === "\n";
       this.say(() => {
@@ -191,7 +192,7 @@ export class Connection {
       return;
     }
     this.call("data", data);
-    const { options } = this;
+    const options = this.options();
     if (data === "\n" || (data.byteLength === 1 && asText(data) === "\n")) {
       this.say(() => "<<< PONG");
       this.call("beat");
@@ -212,7 +213,7 @@ export class Connection {
     const { kind } = event;
     if (kind === Kind.FAILURE) {
       this.say(() => event.text);
-    } else if (!this.options.raw) {
+    } else if (!this.options().raw) {
       this.say(() => `<<< ${headOf(event)}`);
     }
     if (kind === Kind.CONNECTED) {
@@ -231,7 +232,7 @@ export class Connection {
 
   beat() {
     const { outgoing, incoming } = this.session.heartBeat();
-    const tick = (...args) => this.ticks.push((this.options.every ?? every)(...args));
+    const tick = (...args) => this.ticks.push((this.on.every ?? every)(...args));
     if (outgoing) {
       this.say(() => `send PING every ${outgoing}ms`);
       tick(outgoing, () => this.session && this.request("beat"), true);
@@ -254,7 +255,7 @@ export class Connection {
           const limit = (incoming * this.session.tolerance) / 100;
           this.say(() => `did not receive server activity for the last ${limit}ms`);
           this.call("silent", limit);
-          this.options.linger ? this.close() : this.discard("no heart-beat");
+          this.options().linger ? this.close() : this.discard("no heart-beat");
         }
       });
     }

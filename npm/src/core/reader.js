@@ -90,9 +90,7 @@ export class Reader {
         data = data.slice(0, -1);
       }
     } else {
-      data = ArrayBuffer.isView(data)
-        ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-        : new Uint8Array(data);
+      data = asBytes(data);
     }
     const rest = isText(this.data) ? this.data.slice(at) : this.data.subarray(at);
     if (event || rest.length || half) {
@@ -127,7 +125,7 @@ export class Reader {
       }
       this.over = true;
       this.data = "";
-      return { kind: Kind.FAILURE, text: `the server sent ${FAULTS[fault - 16]}` };
+      return failure(`the server sent ${FAULTS[fault - 16]}`);
     }
   }
 
@@ -270,6 +268,14 @@ export class Reader {
     return undefined;
   }
 }
+
+/** What ends a session, in the form of the ERROR that a server could have sent. */
+export const failure = (text) => ({
+  kind: Kind.FAILURE,
+  command: "ERROR",
+  headers: { message: text },
+  text,
+});
 
 /** The frames of a text or bytes. */
 export function readFrames(data) {

@@ -5,7 +5,7 @@ import { Reader } from "./reader.js";
 import { concat, textOf, utf8Encoder, utf8Length } from "./utf8.js";
 
 export { Kind } from "./kind.js";
-export { readFrames } from "./reader.js";
+export { failure, readFrames } from "./reader.js";
 export { textOf } from "./utf8.js";
 
 const clock = () => (typeof performance === "object" ? performance.now() : Date.now());

@@ -29,7 +29,13 @@ export const strictTextOf = (bytes) =>
 /** A text's bytes. */
 export const bytesOf = (text) => utf8Encoder().encode(text);
 
-export const asBytes = (data) => (typeof data === "string" ? bytesOf(data) : data);
+/** The bytes of a text, an ArrayBuffer or any view. */
+export const asBytes = (data) =>
+  typeof data === "string"
+    ? bytesOf(data)
+    : ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      : new Uint8Array(data);
 
 /** All parts, which may be texts, as bytes. */
 export function concat(parts) {
