@@ -21,13 +21,11 @@ function decode() {
   const bytes = [];
   let base = -1;
   for (const character of text) {
-    const value = character === "!" ? 57 : character.charCodeAt(0) - 35;
-    if (value < 0) {
-      base = 181;
-    } else if (value > 90) {
-      base = 90;
+    const code = character.charCodeAt();
+    if (code < 35) {
+      base = code > 32 ? 181 : 90;
     } else {
-      bytes.push(value + base);
+      bytes.push(code - 35 - (code > 92) + base);
       base = -1;
     }
   }
