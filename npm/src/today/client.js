@@ -1,6 +1,6 @@
 // The client of @stomp/stompjs: the same options, callbacks and debug lines, on a connection.
 
-import { Connection, later, only } from "../connection.js";
+import { Connection, ignore as noOp, later, only } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call, report } from "../report.js";
 import { transports } from "../transports/open.js";
@@ -15,8 +15,6 @@ import {
 } from "./types.js";
 
 const { ACTIVE, DEACTIVATING, INACTIVE } = ActivationState;
-
-export const noOp = () => {};
 
 /** Opens a URL by the WebSocket of the host; in Node without one, or by TCP, by what we have there. */
 export const openUrl = (url, protocols, Class = globalThis.WebSocket) =>
