@@ -107,7 +107,6 @@ pub(crate) fn scan(window: &[u8], line: usize) -> Result<Option<Scanned>, Fault>
 }
 
 /// A part of the window.
-#[inline(never)]
 pub(crate) fn cut(window: &[u8], (start, end): (usize, usize)) -> &[u8] {
     window.get(start..end).unwrap_or_default()
 }
