@@ -21,7 +21,7 @@ const parts = await core();
 const common = (isScript) => ({
   bundle: true,
   charset: "ascii",
-  target: "es2020",
+  target: "es2021",
   legalComments: "none",
   banner: { js: LICENSE },
   plugins: [inlined(parts, isScript)],
@@ -51,7 +51,7 @@ const commonJs = (options, name, to) =>
 async function minify(contents) {
   const text = new TextDecoder().decode(contents);
   const { code } = await terser(text, {
-    ecma: 2020,
+    ecma: 2021,
     module: true,
     compress: { passes: 3, unsafe_arrows: true, pure_getters: true },
     format: { ascii_only: true, comments: false, preamble: LICENSE },

@@ -20,6 +20,10 @@ const RUST = [
 function read(bytes) {
   binaryen.setOptimizeLevel(2);
   binaryen.setShrinkLevel(2);
+  // Below the stack: no address of the core's is there.
+  binaryen.setLowMemoryUnused(true);
+  binaryen.setGenerateStackIR(true);
+  binaryen.setOptimizeStackIR(true);
   const module = binaryen.readBinary(bytes);
   module.setFeatures(RUST);
   // The linker's, which nobody asks for.
@@ -32,6 +36,7 @@ function read(bytes) {
 export async function core() {
   const bytes = await readFile(path);
   const module = read(bytes);
+  module.runPasses(["rse"]);
   module.optimize();
   module.optimize();
   const wasm = Buffer.from(module.emitBinary());
@@ -58,10 +63,7 @@ export async function core() {
 
 /** The plugin for esbuild that puts the core into `src/core/instance.js`, or in its place. */
 export function inlined({ wasm, script }, isScript) {
-  const { text, rotation } = toAscii(wasm);
-  const contents = isScript
-    ? script
-    : `export const text = ${JSON.stringify(text)}; export const rotation = ${rotation};`;
+  const contents = isScript ? script : `export default ${JSON.stringify(toAscii(wasm))};`;
   return {
     name: "core",
     setup(build) {

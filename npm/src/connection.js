@@ -1,7 +1,7 @@
 // One connection, under all faces: a socket, the core's session on it, its heart-beats and its end.
 
-import { Kind, Session, textOf } from "./core/session.js";
-import { bytesOf, utf8Length } from "./core/utf8.js";
+import { failure, Kind, Session, textOf } from "./core/session.js";
+import { bytesOf, strictTextOf, utf8Length } from "./core/utf8.js";
 import { call } from "./report.js";
 import { split } from "./split.js";
 import { every } from "./ticker.js";
@@ -50,18 +50,18 @@ export class Connection {
   /**
    * `socket`: anything with the face of a WebSocket, opening or open.
    *
-   * `options`, each read when it is needed, so getters do: `versions` as `1.2,1.1`; `headers` of
-   * CONNECT; `outgoing`, `incoming` heart-beats in ms; `tolerance` in percent of the agreed interval
-   * (200); `every(ms, callback, isOutgoing)`, which returns what ends it; `limit` in ms for DISCONNECT's receipt,
-   * and again for the close; `split`, the most characters in a piece; `whole`: bytes are not split;
-   * `binary`: all goes out as bytes; `text`: nothing does (as SockJS, which is known); `addNull`: the
-   * host chops the NUL off (React Native); `raw`: debug
-   * lines show whole frames; `linger`: a silent peer's socket is closed, not discarded.
+   * `options()`: those that may change while it is open, asked for when they are needed. `limit` in ms
+   * for DISCONNECT's receipt, and again for the close; `split`, the most characters in a piece; `whole`:
+   * bytes are not split; `binary`: all goes out as bytes; `text`: nothing does (as SockJS, which is
+   * known); `addNull`: the host chops the NUL off (React Native); `raw`: debug lines show whole frames;
+   * `linger`: a silent peer's socket is closed, not discarded.
    *
-   * `on`: callbacks, isolated from each other: `opened()`; `data(data)` as it came; `frame(event)`,
-   * each of the session's; `beat()` that came; `silent(ms)`, after which the socket goes; `piece(sent,
-   * remaining)` of a frame that was split; `error(event)` of the socket; `closed(event)`, once, after
-   * which nothing comes but of a discarded socket a line; and `debug(make)`, where `make()` gives one.
+   * `on`: `session()`, a session's options; `every(ms, callback, isOutgoing)`, which returns what ends
+   * it, in place of our own ticks; and callbacks, isolated from each other: `opened()`; `data(data)` as
+   * it came; `frame(event)`, each of the session's; `beat()` that came; `silent(ms)`, after which the
+   * socket goes; `piece(sent, remaining)` of a frame that was split; `error(event)` of the socket;
+   * `closed(event)`, once, after which nothing comes but of a discarded socket a line; and
+   * `debug(make)`, where `make()` gives one.
    */
   constructor(socket, options, on) {
     this.socket = socket;
@@ -147,21 +147,16 @@ export class Connection {
   wait(callback) {
     if (!this.isOver) {
       clearTimeout(this.timer);
-      this.timer = later(this.options.limit ?? 2000, callback);
+      this.timer = later(this.options().limit ?? 2000, callback);
     }
   }
 
   opened() {
     this.call("opened");
-    const { versions, headers, outgoing, incoming, tolerance = 200 } = this.options;
     try {
-      if (/[\0\r\n]/.test(headers?.passcode)) {
-        // The core's error would quote it.
-        throw new Error("the passcode has a line end or NUL, which CONNECT can't hold");
-      }
-      this.session = new Session({ versions, headers, outgoing, incoming, tolerance });
+      this.session = new Session(this.on.session());
     } catch ({ message }) {
-      this.handle({ kind: Kind.FAILURE, text: message });
+      this.handle(failure(message));
       return;
     }
     this.flush();
@@ -169,7 +164,8 @@ export class Connection {
 
   /** Sends what the session has to send. */
   flush() {
-    const { socket, options, session } = this;
+    const { socket, session } = this;
+    const options = this.options();
     for (let frame; socket.readyState === OPEN && (frame = session.transmit()); ) {
       const isBeat = frame === "\n";
       this.say(() => {
@@ -178,7 +174,7 @@ export class Connection {
       });
       if (typeof frame !== "string" && (options.text ?? "_transportsWhitelist" in socket)) {
         // SockJS carries text only; what is none must not be sent in part.
-        frame = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(frame);
+        frame = strictTextOf(frame);
       }
       let remaining = frame.length;
       const isText = typeof frame === "string";
@@ -196,7 +192,7 @@ export class Connection {
       return;
     }
     this.call("data", data);
-    const { options } = this;
+    const options = this.options();
     if (data === "\n" || (data.byteLength === 1 && asText(data) === "\n")) {
       this.say(() => "<<< PONG");
       this.call("beat");
@@ -217,7 +213,7 @@ export class Connection {
     const { kind } = event;
     if (kind === Kind.FAILURE) {
       this.say(() => event.text);
-    } else if (!this.options.raw) {
+    } else if (!this.options().raw) {
       this.say(() => `<<< ${headOf(event)}`);
     }
     if (kind === Kind.CONNECTED) {
@@ -236,7 +232,7 @@ export class Connection {
 
   beat() {
     const { outgoing, incoming } = this.session.heartBeat();
-    const tick = (...args) => this.ticks.push((this.options.every ?? every)(...args));
+    const tick = (...args) => this.ticks.push((this.on.every ?? every)(...args));
     if (outgoing) {
       this.say(() => `send PING every ${outgoing}ms`);
       tick(outgoing, () => this.session && this.request("beat"), true);
@@ -256,10 +252,10 @@ export class Connection {
           // This host slept: what the peer sent meanwhile may be on its way.
           isPardoned = true;
         } else {
-          const limit = incoming * ((this.options.tolerance ?? 200) / 100);
+          const limit = (incoming * this.session.tolerance) / 100;
           this.say(() => `did not receive server activity for the last ${limit}ms`);
           this.call("silent", limit);
-          this.options.linger ? this.close() : this.discard("no heart-beat");
+          this.options().linger ? this.close() : this.discard("no heart-beat");
         }
       });
     }

@@ -1,15 +1,14 @@
 // Ticks for heart-beats. A browser slows the timers of a hidden page down to one a minute, but not
 // those of a worker: all ticks of a page come from one small worker there. Where a policy refuses it
-// (worker-src without blob:), and until it runs, they come from the page's own intervals.
+// (worker-src without blob:), they come from the page's own intervals.
 
 const SOURCE =
   "const t={};onmessage=({data:[i,m]})=>{m?t[i]=setInterval(postMessage,m,i):clearInterval(t[i])};postMessage(0)";
 
-/** What ticks: `{interval, callback, timer}` by number. */
+/** What ticks: `{interval, callback}` by number, and `stop` where no worker does it. */
 const ticks = new Map();
 let counter = 0;
 let worker;
-let isReady = false;
 let isRefused = false;
 
 /** Calls back every `interval` milliseconds, by the page's own timers. Returns what ends it. */
@@ -28,62 +27,41 @@ export function every(interval, callback) {
     return everyInterval(interval, callback);
   }
   const id = ++counter;
-  const tick = { interval, callback, stop: undefined };
+  const tick = { interval, callback };
   ticks.set(id, tick);
-  if (isReady) {
-    worker.postMessage([id, interval]);
-  } else {
-    tick.stop = everyInterval(interval, callback);
-    worker ?? start();
-  }
+  worker ?? start();
+  // What it is told before it runs, it hears then.
+  worker?.postMessage([id, interval]);
   return () => {
-    if (ticks.delete(id)) {
-      tick.stop?.();
-      isReady && worker.postMessage([id, 0]);
-      if (!ticks.size) {
-        end();
-      }
-    }
+    ticks.delete(id);
+    tick.stop?.();
+    worker?.postMessage([id, 0]);
+    ticks.size || end();
   };
 }
 
 function start() {
   let url;
+  const refuse = () => {
+    url && URL.revokeObjectURL(url);
+    isRefused = true;
+    end();
+    ticks.forEach((tick) => (tick.stop = everyInterval(tick.interval, tick.callback)));
+  };
   try {
     url = URL.createObjectURL(new Blob([SOURCE], { type: "text/javascript" }));
-    const own = (worker = new Worker(url));
-    own.onmessage = ({ data: id }) => {
-      if (id) {
-        ticks.get(id)?.callback();
-        return;
-      }
-      URL.revokeObjectURL(url);
-      isReady = own === worker;
-      isReady &&
-        ticks.forEach((tick, id) => {
-          tick.stop();
-          tick.stop = undefined;
-          own.postMessage([id, tick.interval]);
-        });
-    };
-    own.onerror = (event) => {
+    worker = new Worker(url);
+    worker.onmessage = ({ data: id }) => (id ? ticks.get(id)?.callback() : URL.revokeObjectURL(url));
+    worker.onerror = (event) => {
       event.preventDefault();
-      refuse(url);
+      refuse();
     };
   } catch {
-    refuse(url);
+    refuse();
   }
-}
-
-function refuse(url) {
-  url && URL.revokeObjectURL(url);
-  isRefused = true;
-  end();
-  ticks.forEach((tick) => (tick.stop ??= everyInterval(tick.interval, tick.callback)));
 }
 
 function end() {
   worker?.terminate();
   worker = undefined;
-  isReady = false;
 }

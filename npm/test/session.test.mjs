@@ -283,6 +283,19 @@ describe("a session", () => {
     session.close();
   });
 
+  it("counts silence in percent of what was agreed", () => {
+    const session = new Session({ versions: "1.2", outgoing: 0, incoming: 1000, tolerance: 150 });
+    session.feed("CONNECTED\nversion:1.2\nheart-beat:2000000,0\n\n\0");
+    session.next();
+    session.heard -= 2_900_000;
+    assert.equal(session.isSilent(), false);
+    session.heard -= 100_000;
+    assert.equal(session.isSilent(), true);
+    session.feed("\n");
+    assert.equal(session.isSilent(), false);
+    session.close();
+  });
+
   it("acknowledges in the form of its version", () => {
     const message = { ack: "a", messageId: "m", subscription: "s" };
     const forms = {

@@ -39,7 +39,7 @@ pub enum Command {
 
 impl Command {
     /// The command as it stands on the wire; empty for [`Command::Other`].
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "CONNECT",
             Self::Stomp => "STOMP",

@@ -107,8 +107,8 @@ pub enum Part {
 pub enum Octet {
     /// Itself.
     Plain,
-    /// A backslash and a letter.
-    Escaped(&'static str),
+    /// A backslash and this letter.
+    Escaped(u8),
     /// The version has no way to write it there.
     Impossible,
 }
@@ -116,18 +116,21 @@ pub enum Octet {
 impl Octet {
     /// What becomes of `octet`.
     pub fn of(octet: u8, part: Part, escapes: Escapes) -> Self {
-        match (octet, escapes) {
-            (0, _) => Self::Impossible,
-            (b'\n' | b'\r', Escapes::None) => Self::Impossible,
+        let letter = match octet {
+            0 => return Self::Impossible,
+            b'\n' => b'n',
+            b'\r' => b'r',
+            b':' => b'c',
+            b'\\' => b'\\',
+            _ => return Self::Plain,
+        };
+        match (letter, escapes) {
+            (b'\\', Escapes::None) => Self::Plain,
+            (b'c', Escapes::None) if part == Part::Value => Self::Plain,
+            (_, Escapes::None) => Self::Impossible,
             // 1.1 has no escape for CR, and a raw one could be taken for the end of a line.
-            (b'\r', Escapes::V1_1) => Self::Impossible,
-            (b'\r', _) => Self::Escaped("\\r"),
-            (b'\n', _) => Self::Escaped("\\n"),
-            (b':', Escapes::None) if part == Part::Name => Self::Impossible,
-            (b':' | b'\\', Escapes::None) => Self::Plain,
-            (b':', _) => Self::Escaped("\\c"),
-            (b'\\', _) => Self::Escaped("\\\\"),
-            _ => Self::Plain,
+            (b'r', Escapes::V1_1) => Self::Impossible,
+            _ => Self::Escaped(letter),
         }
     }
 }
@@ -170,7 +173,7 @@ pub(crate) fn escape_into(
     for (at, c) in text.char_indices() {
         match u8::try_from(c).map_or(Octet::Plain, |octet| Octet::of(octet, part, escapes)) {
             Octet::Plain => out.push(c),
-            Octet::Escaped(pair) => out.push_str(pair),
+            Octet::Escaped(letter) => out.extend(['\\', char::from(letter)]),
             Octet::Impossible => {
                 return Err(EncodeError::Inexpressible {
                     octet: c as u8,

@@ -42,9 +42,10 @@ impl HeartBeat {
 
     /// As [`parse`](Self::parse), of octets that nobody has found to be a text.
     pub fn read(octets: &[u8]) -> Result<Self, InvalidHeartBeat> {
-        let mut parts = octets.split(|octet| *octet == b',');
-        match (parts.next(), parts.next(), parts.next()) {
-            (Some(send), Some(receive), None) => Ok(Self {
+        // A second comma is no digit.
+        let mut parts = octets.splitn(2, |octet| *octet == b',');
+        match (parts.next(), parts.next()) {
+            (Some(send), Some(receive)) => Ok(Self {
                 send: milliseconds(send)?,
                 receive: milliseconds(receive)?,
             }),

@@ -1,7 +1,8 @@
 //! What the host calls.
 //!
-//! Connections have numbers; one that is not open is ignored. `window` and `table` are where the host
-//! writes and reads; they stay where they are. What the words of the table mean, [`Head`] tells.
+//! Connections have numbers; one that is not open is ignored. The host reads a table, and writes to the
+//! window that begins where the table ends; they stay where they are. What the words of the table mean,
+//! [`Head`] tells.
 #![allow(
     unsafe_code,
     reason = "only the attribute that names the exports, no unsafe block"
@@ -9,16 +10,17 @@
 
 use std::cell::RefCell;
 
-use stompbox_proto::{Command, Escapes, HeartBeat, Part};
+use stompbox_proto::{Command, Dialect, Escapes, HeartBeat, Part};
 
 use crate::{Connection, Head, Names, WINDOW, escape as escape_in};
 
 /// How many connections there can be; the host makes another instance of this module for more.
 const CONNECTIONS: usize = 1024;
 
+#[repr(C)]
 struct State {
-    window: [u8; WINDOW],
     head: Head,
+    window: [u8; WINDOW],
     names: Names,
     connections: [Connection; CONNECTIONS],
 }
@@ -26,8 +28,8 @@ struct State {
 thread_local! {
     static STATE: RefCell<State> = const {
         RefCell::new(State {
-            window: [0; WINDOW],
             head: Head::new(),
+            window: [0; WINDOW],
             names: Names::new(),
             connections: [Connection::FREE; CONNECTIONS],
         })
@@ -41,35 +43,24 @@ fn with<T: Default>(f: impl FnOnce(&mut State) -> Option<T>) -> T {
     done.ok().flatten().unwrap_or_default()
 }
 
-fn with_connection<T: Default>(id: u32, f: impl FnOnce(&Connection) -> T) -> T {
-    with(|state| state.connections.get(id as usize).map(f))
-}
-
-/// The address of the window.
-#[unsafe(no_mangle)]
-pub extern "C" fn window() -> u32 {
-    with(|state| Some(state.window.as_ptr() as usize as u32))
-}
-
-/// The address of the table: words of 32 bits.
+/// The address of the table: words of 32 bits. The window is next to it.
 #[unsafe(no_mangle)]
 pub extern "C" fn table() -> u32 {
-    with(|state| Some((&raw const state.head) as usize as u32))
+    STATE.with(|state| state.as_ptr() as usize as u32)
 }
 
 /// Opens a connection: its number plus one, 0 if there is no room. `versions` has bit 0 for 1.0, 1 for
-/// 1.1, 2 for 1.2, and 0 for a connection that only reads frames. Heart-beats are in milliseconds,
-/// `tolerance` in percent.
+/// 1.1, 2 for 1.2, and 0 for a connection that only reads frames. Heart-beats are in milliseconds.
 #[unsafe(no_mangle)]
-pub extern "C" fn open(versions: u32, send: u32, receive: u32, tolerance: u32) -> u32 {
+pub extern "C" fn open(versions: u32, send: u32, receive: u32) -> u32 {
     with(|state| {
-        let places = &mut state.connections;
-        let free = places.iter().position(Connection::is_free)?;
-        *places.get_mut(free)? = match versions {
+        let mut places = (1..).zip(&mut state.connections);
+        let (number, free) = places.find(|(_, place)| place.is_free())?;
+        *free = match versions {
             0 => Connection::READER,
-            _ => Connection::open(versions, HeartBeat { send, receive }, tolerance),
+            _ => Connection::open(versions, HeartBeat { send, receive }),
         };
-        Some(free as u32 + 1)
+        Some(number)
     })
 }
 
@@ -98,43 +89,19 @@ pub extern "C" fn head(id: u32, length: u32) -> u32 {
     })
 }
 
-/// Escapes the window's first `length` octets where they are, as a name (1) or value (0) of a frame,
-/// which is the `CONNECT` as long as nothing is negotiated. The new length plus one, 0 if it can't be
-/// written.
+/// Escapes the window's first `length` octets, as a name (1) or value (0) of a frame, which is the
+/// `CONNECT` as long as nothing is negotiated, and puts what comes of it at the window's end. Its length
+/// plus one, 0 if it can't be written.
 #[unsafe(no_mangle)]
 pub extern "C" fn escape(id: u32, length: u32, name: u32) -> u32 {
     with(|state| {
         let connection = state.connections.get(id as usize)?;
-        let command = match connection.version() {
-            0 => Command::Connect,
+        let command = match connection.dialect() {
+            Dialect::Handshake => Command::Connect,
             _ => Command::Send,
         };
         let part = if name == 0 { Part::Value } else { Part::Name };
         let escapes = Escapes::of(connection.dialect(), command);
         escape_in(&mut state.window, length as usize, part, escapes).map(|length| length as u32 + 1)
     })
-}
-
-/// The negotiated version: 10, 11 or 12; 0: none yet.
-#[unsafe(no_mangle)]
-pub extern "C" fn version(id: u32) -> u32 {
-    with_connection(id, Connection::version)
-}
-
-/// The agreed heart-beat out, in milliseconds; 0: none.
-#[unsafe(no_mangle)]
-pub extern "C" fn beat_out(id: u32) -> u32 {
-    with_connection(id, |connection| connection.heart_beat().send)
-}
-
-/// The agreed heart-beat in, in milliseconds; 0: none.
-#[unsafe(no_mangle)]
-pub extern "C" fn beat_in(id: u32) -> u32 {
-    with_connection(id, |connection| connection.heart_beat().receive)
-}
-
-/// 1 if so many milliseconds of silence are too many.
-#[unsafe(no_mangle)]
-pub extern "C" fn is_silent(id: u32, silence: f64) -> u32 {
-    with_connection(id, |connection| u32::from(connection.is_silent(silence)))
 }

@@ -1,6 +1,10 @@
 use stompbox_proto::{Command, Dialect, HeartBeat, Version};
 
-use crate::{Fault, Head, Names, Progress, WINDOW, head::UNSIZED};
+use crate::{
+    Fault, Head, Names, Progress, WINDOW,
+    head::UNSIZED,
+    scan::{cut, trim},
+};
 
 /// The longest body, in octets.
 const MAX_BODY: u32 = 256 << 20;
@@ -45,9 +49,7 @@ pub struct Connection {
     version: Version,
     /// The versions that were offered: bit 0 for 1.0, 1 for 1.1, 2 for 1.2.
     versions: u32,
-    /// How long the server may be silent, in percent of the agreed interval.
-    tolerance: u32,
-    /// What this end offers, then what was agreed, in milliseconds.
+    /// What this end offers, in milliseconds.
     heart_beat: HeartBeat,
 }
 
@@ -57,7 +59,6 @@ impl Connection {
         state: State::Free,
         version: Version::V1_0,
         versions: 0,
-        tolerance: 0,
         heart_beat: HeartBeat::NONE,
     };
 
@@ -67,13 +68,11 @@ impl Connection {
         ..Self::FREE
     };
 
-    /// A connection whose `CONNECT` is sent. `versions` has bit 0 for 1.0, 1 for 1.1, 2 for 1.2;
-    /// `tolerance` is in percent of the agreed interval.
-    pub fn open(versions: u32, heart_beat: HeartBeat, tolerance: u32) -> Self {
+    /// A connection whose `CONNECT` is sent. `versions` has bit 0 for 1.0, 1 for 1.1, 2 for 1.2.
+    pub fn open(versions: u32, heart_beat: HeartBeat) -> Self {
         Self {
             state: State::Connecting,
             versions,
-            tolerance: tolerance.max(100),
             heart_beat,
             ..Self::FREE
         }
@@ -129,7 +128,7 @@ impl Connection {
         }
     }
 
-    fn receive(&mut self, command: Command, window: &[u8], head: &Head) -> Result<Kind, Fault> {
+    fn receive(&mut self, command: Command, window: &[u8], head: &mut Head) -> Result<Kind, Fault> {
         match (command, self.state) {
             (_, State::Reading) => Ok(Kind::Frame),
             (Command::Error, _) => Ok(Kind::Error),
@@ -144,53 +143,27 @@ impl Connection {
         }
     }
 
-    fn receive_connected(&mut self, window: &[u8], head: &Head) -> Result<Kind, Fault> {
+    fn receive_connected(&mut self, window: &[u8], head: &mut Head) -> Result<Kind, Fault> {
         // A 1.0 server says nothing of versions.
-        let named = head.find(window, b"version").unwrap_or(b"1.0");
-        let version = Version::read(trim(named))
+        let named = match head.find(window, b"version") {
+            Some(value) => cut(window, trim(window, value)),
+            None => b"1.0",
+        };
+        let version = Version::read(named)
             .filter(|version| self.versions >> (*version as u32) & 1 == 1)
             .ok_or(Fault::Version)?;
         self.state = State::Connected;
         self.version = version;
         // A broken header must not end a connection that works; without it there are no beats.
         let theirs = match head.find(window, b"heart-beat") {
-            Some(octets) if version != Version::V1_0 => HeartBeat::read(octets).unwrap_or_default(),
+            Some(value) if version != Version::V1_0 => {
+                HeartBeat::read(cut(window, value)).unwrap_or_default()
+            }
             _ => HeartBeat::NONE,
         };
-        self.heart_beat = HeartBeat {
-            send: self.heart_beat.interval_to(theirs),
-            receive: theirs.interval_to(self.heart_beat),
-        };
+        head.version = version as u32;
+        head.outgoing = self.heart_beat.interval_to(theirs);
+        head.incoming = theirs.interval_to(self.heart_beat);
         Ok(Kind::Connected)
     }
-
-    /// The negotiated version: 10, 11 or 12; 0: none yet.
-    pub fn version(&self) -> u32 {
-        match self.state {
-            State::Connected => 10 + self.version as u32,
-            _ => 0,
-        }
-    }
-
-    /// The agreed heart-beats in milliseconds; 0: none.
-    pub fn heart_beat(&self) -> HeartBeat {
-        match self.state {
-            State::Connected => self.heart_beat,
-            _ => HeartBeat::NONE,
-        }
-    }
-
-    /// Whether that many milliseconds of silence are too many.
-    pub fn is_silent(&self, silence: f64) -> bool {
-        let every = f64::from(self.heart_beat().receive);
-        every > 0.0 && silence * 100.0 >= every * f64::from(self.tolerance)
-    }
-}
-
-/// Without the blanks around it.
-fn trim(mut text: &[u8]) -> &[u8] {
-    while let [b' ', rest @ ..] | [rest @ .., b' '] = text {
-        text = rest;
-    }
-    text
 }

@@ -1,34 +1,28 @@
 use stompbox_proto::{Escapes, Octet, Part};
 
-/// Escapes a text of `length` octets where it is, at the begin of the window. Its new length; `None`
-/// if it has an octet that can't be written, or has no room.
+/// Escapes a text of `length` octets at the begin of the window; what comes of it ends where the window
+/// does. Its length; `None` if the text has an octet that can't be written, or there is no room.
 pub fn escape(window: &mut [u8], length: usize, part: Part, escapes: Escapes) -> Option<usize> {
-    let mut longer = 0;
-    for octet in window.get(..length)? {
-        match Octet::of(*octet, part, escapes) {
+    let all = window.len();
+    let mut to = all;
+    // From the end, so that nothing is overwritten before it is read.
+    for at in (0..length).rev() {
+        let mut octet = *window.get(at)?;
+        let mut room = 1;
+        match Octet::of(octet, part, escapes) {
             Octet::Plain => {}
-            Octet::Escaped(_) => longer += 1,
+            Octet::Escaped(letter) => {
+                octet = letter;
+                room = 2;
+            }
             Octet::Impossible => return None,
         }
-    }
-    // From the end, so that nothing is overwritten before it is read.
-    let mut to = length + longer;
-    let mut at = length;
-    let escaped = to;
-    while at < to {
-        at = at.checked_sub(1)?;
-        let octet = *window.get(at)?;
-        to = to.checked_sub(1)?;
-        if let Octet::Escaped(pair) = Octet::of(octet, part, escapes) {
-            let [slash, letter] = pair.as_bytes() else {
-                return None;
-            };
-            *window.get_mut(to)? = *letter;
-            to = to.checked_sub(1)?;
-            *window.get_mut(to)? = *slash;
-        } else {
-            *window.get_mut(to)? = octet;
+        if to < at + room {
+            return None;
         }
+        to -= room;
+        *window.get_mut(to)? = b'\\';
+        *window.get_mut(to + room - 1)? = octet;
     }
-    Some(escaped)
+    Some(all - to)
 }

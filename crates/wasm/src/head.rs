@@ -21,8 +21,7 @@ pub(crate) const UNSIZED: u32 = u32::MAX;
 pub struct Flag;
 
 impl Flag {
-    /// The value is to be read from the window: it was unescaped there, or the head has had octets
-    /// beyond ASCII, so that places in the window and in the host's text differ.
+    /// The value is to be read from the window, where it was unescaped.
     pub const READ: u32 = 1 << 16;
 }
 
@@ -45,8 +44,6 @@ pub struct Head {
     pub start: u32,
     /// Where it ends.
     pub command_end: u32,
-    /// Where the body begins, in UTF-16 units.
-    pub units: u32,
     /// The body's `content-length`, or 2^32 − 1.
     pub length: u32,
     /// The number of header lines.
@@ -55,7 +52,12 @@ pub struct Head {
     pub limit: u32,
     /// Where the body begins, in octets.
     pub size: u32,
-    _reserved: u32,
+    /// The version that the last `CONNECTED` negotiated: 0 for 1.0, 1 for 1.1, 2 for 1.2.
+    pub version: u32,
+    /// The heart-beats that it agreed on, in milliseconds; 0: none.
+    pub outgoing: u32,
+    /// The same of those that come.
+    pub incoming: u32,
     /// The header lines.
     pub headers: [Line; MAX_HEADERS],
 }
@@ -71,12 +73,13 @@ impl Head {
         Self {
             start: 0,
             command_end: 0,
-            units: 0,
             length: 0,
             count: 0,
             limit: 0,
             size: 0,
-            _reserved: 0,
+            version: 0,
+            outgoing: 0,
+            incoming: 0,
             headers: [[0; 5]; MAX_HEADERS],
         }
     }
@@ -102,7 +105,6 @@ impl Head {
         names.begin_head();
         let mut lines = 0;
         let mut length = UNSIZED;
-        let mut any = 0;
         loop {
             let line = at;
             let scanned = match scan(window, line) {
@@ -111,7 +113,6 @@ impl Head {
                 Err(fault) => return Progress::Fault(fault),
             };
             let Scanned { colon, odd, .. } = scanned;
-            any |= scanned.any;
             let mut end = scanned.end;
             at = end + 1;
             if strip_cr && end > line && window.get(end - 1) == Some(&b'\r') {
@@ -146,7 +147,7 @@ impl Head {
             if name == (line, colon) && odd & 1 == 0 {
                 number = names.number(text, scanned.hash);
             }
-            let mut flag = if any > 0x7f { Flag::READ } else { 0 };
+            let mut flag = 0;
             if odd != 0 {
                 let (Some(n), Some(v)) = (
                     unescape(window, name, escapes, dialect),
@@ -165,50 +166,40 @@ impl Head {
         self.length = length;
         self.count = lines as u32;
         self.size = at as u32;
-        let mut units = at;
-        if any > 0x7f {
-            for octet in window.iter().take(at) {
-                // A character has one unit, or two if it takes four octets.
-                match octet {
-                    0x80..=0xbf => units -= 1,
-                    0xf0.. => units += 1,
-                    _ => {}
-                }
-            }
-        }
-        self.units = units as u32;
         Progress::Complete(command)
     }
 
-    /// The value of a header.
-    pub(crate) fn find<'w>(&self, window: &'w [u8], wanted: &[u8]) -> Option<&'w [u8]> {
+    /// Where the value of a header is.
+    pub(crate) fn find(&self, window: &[u8], wanted: &[u8]) -> Option<(usize, usize)> {
         let mut headers = self.headers.iter().take(self.count as usize);
         let line =
             headers.find(|[_, n, end, ..]| cut(window, (*n as usize, *end as usize)) == wanted)?;
-        Some(cut(window, (line[3] as usize, line[4] as usize)))
+        Some((line[3] as usize, line[4] as usize))
     }
 }
 
 /// As `Command::parse`, in a tenth of its code: here a frame is not worth a jump table.
 fn parse_command(text: &[u8]) -> Command {
-    const ALL: [Command; 15] = [
-        Command::Message,
-        Command::Receipt,
-        Command::Error,
-        Command::Connected,
-        Command::Connect,
-        Command::Stomp,
-        Command::Send,
-        Command::Subscribe,
-        Command::Unsubscribe,
-        Command::Begin,
-        Command::Commit,
-        Command::Abort,
-        Command::Ack,
-        Command::Nack,
-        Command::Disconnect,
+    const fn named(command: Command) -> (&'static str, Command) {
+        (command.as_str(), command)
+    }
+    const ALL: [(&str, Command); 15] = [
+        named(Command::Message),
+        named(Command::Receipt),
+        named(Command::Error),
+        named(Command::Connected),
+        named(Command::Connect),
+        named(Command::Stomp),
+        named(Command::Send),
+        named(Command::Subscribe),
+        named(Command::Unsubscribe),
+        named(Command::Begin),
+        named(Command::Commit),
+        named(Command::Abort),
+        named(Command::Ack),
+        named(Command::Nack),
+        named(Command::Disconnect),
     ];
-    let mut all = ALL.iter().copied();
-    all.find(|command| command.as_str().as_bytes() == text)
-        .unwrap_or(Command::Other)
+    let found = ALL.iter().find(|(name, _)| name.as_bytes() == text);
+    found.map_or(Command::Other, |(_, command)| *command)
 }

@@ -54,15 +54,12 @@ pub(crate) struct Scanned {
     pub(crate) hash: u32,
     /// Whether a backslash or CR is to be looked at: 1 in the name, 2 in the value.
     pub(crate) odd: u8,
-    /// All octets together: whether one is beyond ASCII.
-    pub(crate) any: u8,
 }
 
 pub(crate) fn scan(window: &[u8], line: usize) -> Result<Option<Scanned>, Fault> {
     let mut colon = usize::MAX;
     let mut hash = 0x811c_9dc5_u32;
     let mut odd = 0;
-    let mut any = 0;
     let mut octets = window.get(line..).unwrap_or_default().iter();
     loop {
         let Some(&octet) = octets.next() else {
@@ -82,14 +79,12 @@ pub(crate) fn scan(window: &[u8], line: usize) -> Result<Option<Scanned>, Fault>
             odd |= 1;
         }
         hash = (hash ^ u32::from(octet)).wrapping_mul(0x0100_0193);
-        any |= octet;
     }
     if colon != usize::MAX {
         loop {
             let Some(&octet) = octets.next() else {
                 return Ok(None);
             };
-            any |= octet;
             if octet <= b'\r' {
                 match octet {
                     b'\n' => break,
@@ -108,12 +103,10 @@ pub(crate) fn scan(window: &[u8], line: usize) -> Result<Option<Scanned>, Fault>
         end,
         hash,
         odd,
-        any,
     }))
 }
 
 /// A part of the window.
-#[inline(never)]
 pub(crate) fn cut(window: &[u8], (start, end): (usize, usize)) -> &[u8] {
     window.get(start..end).unwrap_or_default()
 }

@@ -2,6 +2,7 @@
 
 import { Connection, ignore, only } from "../connection.js";
 import { Kind } from "../core/session.js";
+import { asBytes } from "../core/utf8.js";
 import { call } from "../report.js";
 import { connectArguments } from "./arguments.js";
 import { Frame } from "./frame.js";
@@ -19,9 +20,6 @@ export class Client {
     this.maxWebSocketFrameSize = 16 * 1024;
     this.subscriptions = {};
     this.partialData = "";
-    for (const name of ["Stomp", "open", "connection", "ending"]) {
-      Object.defineProperty(this, name, { enumerable: false, writable: true });
-    }
     this.useSocket(open());
   }
 
@@ -57,8 +55,9 @@ export class Client {
       return;
     }
     this.say(() => "Opening Web Socket...");
-    const on = this.callbacks();
-    this.connection = on.connection = new Connection(this.ws, this.options({ ...headers }), on);
+    const options = () => ({ raw: true, split: this.maxWebSocketFrameSize });
+    const on = this.callbacks(headers);
+    this.connection = on.connection = new Connection(this.ws, options, on);
   }
 
   /** Disconnects, then calls back; `callback` is always called, once. */
@@ -93,13 +92,12 @@ export class Client {
   }
 
   /** Sends a message. A `content-length` of false leaves that header out. */
-  send(destination, headers = {}, body = "") {
+  send(destination, headers, body = "") {
     const { "content-length": length, ...others } = headers ?? {};
-    const binary = body instanceof Uint8Array || body instanceof ArrayBuffer;
-    const content = body instanceof ArrayBuffer ? new Uint8Array(body) : body;
-    const own = length === undefined || length === false ? others : headers;
-    const text = binary ? content : String(content ?? "");
-    this.request("send", String(destination), own, text, length !== false);
+    const isBinary = body instanceof Uint8Array || body instanceof ArrayBuffer;
+    const content = isBinary ? asBytes(body) : String(body ?? "");
+    const own = length === false ? others : headers;
+    this.request("send", String(destination), own, content, length !== false);
   }
 
   /** Begins a transaction: `{id, commit(), abort()}`. */
@@ -120,10 +118,9 @@ export class Client {
   }
 
   /** Subscribes: `{id, unsubscribe()}`. */
-  subscribe(destination, callback, headers = {}) {
-    const { id: given, ack = "auto", ...others } = headers ?? {};
+  subscribe(destination, callback, headers) {
+    const { id: given, ack = "auto", destination: _, ...others } = headers ?? {};
     const id = String(given || `sub-${this.counter++}`);
-    delete others.destination;
     // An answer may come before this returns.
     this.subscriptions[id] = callback;
     try {
@@ -136,24 +133,24 @@ export class Client {
   }
 
   /** Ends a subscription. */
-  unsubscribe(id, headers = {}) {
+  unsubscribe(id, headers) {
     delete this.subscriptions[id];
     this.request("unsubscribe", String(id), headers);
   }
 
   /** Acknowledges a message by its `message-id` (1.2: its `ack` header) and subscription. */
-  ack(messageId, subscription, headers = {}) {
-    this.acknowledge(true, { ack: messageId, messageId, subscription }, headers);
+  ack(messageId, subscription, headers) {
+    this.acknowledge(true, messageId, subscription, headers);
   }
 
   /** Refuses a message. */
-  nack(messageId, subscription, headers = {}) {
-    this.acknowledge(false, { ack: messageId, messageId, subscription }, headers);
+  nack(messageId, subscription, headers) {
+    this.acknowledge(false, messageId, subscription, headers);
   }
 
-  acknowledge(consumed, message, headers) {
+  acknowledge(consumed, messageId, subscription, headers) {
     const { "message-id": _, subscription: __, ...others } = headers ?? {};
-    this.request("acknowledge", consumed, message, others);
+    this.request("acknowledge", consumed, { ack: messageId, messageId, subscription }, others);
   }
 
   /** The arguments of `connect` as `[headers, onConnect, onError, onClose]`. */
@@ -178,36 +175,21 @@ export class Client {
     this.connection.request(...args);
   }
 
-  options(headers) {
-    const client = this;
-    delete headers["accept-version"];
-    delete headers["heart-beat"];
-    const beat = (name) => Number(client.heartbeat?.[name]) || 0;
-    return {
-      headers,
-      raw: true,
-      get versions() {
-        return client.Stomp.VERSIONS.supportedVersions();
-      },
-      get outgoing() {
-        return beat("outgoing");
-      },
-      get incoming() {
-        return beat("incoming");
-      },
-      get split() {
-        return client.maxWebSocketFrameSize;
-      },
-      every(interval, callback) {
-        const timer = client.Stomp.setInterval(interval, callback);
-        return () => client.Stomp.clearInterval(timer);
-      },
-    };
-  }
-
-  callbacks() {
-    const { ws } = this;
+  callbacks(given) {
+    const { ws, Stomp } = this;
+    const { "accept-version": _, "heart-beat": __, ...headers } = given;
+    const beat = (name) => Number(this.heartbeat?.[name]) || 0;
     const on = {
+      session: () => ({
+        versions: Stomp.VERSIONS.supportedVersions(),
+        outgoing: beat("outgoing"),
+        incoming: beat("incoming"),
+        headers,
+      }),
+      every(interval, callback) {
+        const timer = Stomp.setInterval(interval, callback);
+        return () => Stomp.clearInterval(timer);
+      },
       opened: () => this.say(() => "Web Socket Opened..."),
       debug: (make) => this.say(make),
       data: (data) => {
@@ -228,10 +210,6 @@ export class Client {
   }
 
   handle(event) {
-    if (event.kind === Kind.FAILURE) {
-      call(this, this.errorCallback, new Frame("ERROR", { message: event.text }, ""));
-      return;
-    }
     const frame = Frame.received(event);
     switch (event.kind) {
       case Kind.CONNECTED:
@@ -252,6 +230,7 @@ export class Client {
         this.ending?.end();
         break;
       case Kind.ERROR:
+      case Kind.FAILURE:
         call(this, this.errorCallback, frame);
         break;
       default:
@@ -263,18 +242,17 @@ export class Client {
     const { connection, subscriptions } = this;
     const { subscription, "message-id": messageId, ack } = frame.headers;
     const id = subscription ?? only(subscriptions);
-    const callback = {}.hasOwnProperty.call(subscriptions, id ?? "") ? subscriptions[id] : this.onreceive;
-    const target = { ack, messageId, subscription: id };
     const answer = (name) => (headers) => {
       if (connection === this.connection) {
-        this.acknowledge(name === "ACK", target, headers);
+        this[name](this.version === "1.2" ? ack : messageId, id, headers);
       } else {
         // The server gives it again, by another id.
-        this.say(() => `${name} not sent: its connection has ended`);
+        this.say(() => `${name.toUpperCase()} not sent: its connection has ended`);
       }
     };
-    frame.ack = answer("ACK");
-    frame.nack = answer("NACK");
+    frame.ack = answer("ack");
+    frame.nack = answer("nack");
+    const callback = {}.hasOwnProperty.call(subscriptions, id) ? subscriptions[id] : this.onreceive;
     if (callback) {
       call(this, callback, frame);
     } else {

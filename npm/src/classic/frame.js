@@ -1,4 +1,5 @@
-import { readFrames, textOf } from "../core/session.js";
+import { readFrames } from "../core/reader.js";
+import { textOf, utf8Length } from "../core/utf8.js";
 
 const LF = "\n";
 const NULL = "\0";
@@ -38,7 +39,7 @@ export class Frame {
 
   /** The number of bytes that a text is in UTF-8. */
   static sizeOfUTF8(text) {
-    return text ? new TextEncoder().encode(text).length : 0;
+    return text ? utf8Length(text) : 0;
   }
 
   /** The text of a frame, with its NUL. */

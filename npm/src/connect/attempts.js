@@ -98,10 +98,13 @@ function connection(client, socket, headers, wait) {
   const { debug, heartbeat, ...options } = client.options;
   const { outgoing, incoming } = heartbeat === false ? { outgoing: 0, incoming: 0 } : { ...BEATS, ...heartbeat };
   let error;
+  const all = { binary: isReact, addNull: isReact, ...options, outgoing, incoming, headers };
   const own = new Connection(
     socket,
-    { binary: isReact, addNull: isReact, ...options, outgoing, incoming, headers },
+    () => all,
     {
+      session: () => all,
+      every: options.every,
       debug: debug && ((make) => debug(make())),
       beat: () => client.emit("beat"),
       error: (event) => (error ??= event.error ?? (event.message && new Error(event.message))),

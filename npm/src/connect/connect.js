@@ -2,10 +2,11 @@
 
 import { later } from "../connection.js";
 import { Kind } from "../core/session.js";
+import { asBytes } from "../core/utf8.js";
 import { call } from "../report.js";
 import { addresses } from "./addresses.js";
 import { run } from "./attempts.js";
-import { pending, StompError } from "./errors.js";
+import { onAbort, pending, StompError } from "./errors.js";
 import { Message } from "./message.js";
 import { disposable, Subscription } from "./subscription.js";
 import { transaction } from "./transaction.js";
@@ -65,9 +66,7 @@ export class Client {
     /** Fulfilled when the client has ended: with the error that ended it, if there was one. */
     this.closed = this.over.promise;
     disposable(this, () => this.close());
-    const { signal } = this.options;
-    this.abort = () => this.end(signal.reason);
-    signal?.aborted ? this.abort() : signal?.addEventListener("abort", this.abort);
+    this.deafen = onAbort(this.options.signal, (reason) => this.end(reason));
     run(this, 0);
   }
 
@@ -130,7 +129,7 @@ export class Client {
     const to = replyTo ?? `/temp-queue/${this.token}`;
     const id = `${this.token}-${++this.counter}`;
     this.need();
-    const wait = this.waitFor(id, signal, timeout, `the answer from ${destination}`);
+    const wait = this.waitFor(id, pending(signal), timeout, `the answer from ${destination}`);
     wait.isReply = true;
     // Others open it by the header.
     if ((replyTo || /activemq/i.test(this.server)) && !this.replies.has(to)) {
@@ -199,8 +198,7 @@ export class Client {
     }
   }
 
-  waitFor(id, signal, limit, what) {
-    const wait = pending(signal);
+  waitFor(id, wait, limit, what) {
     wait.limit(limit ?? this.options.timeout, what);
     this.waits.set(id, wait);
     const forget = () => this.waits.delete(id);
@@ -217,15 +215,13 @@ export class Client {
   write(item) {
     const { wait, destination, body, options, receipt } = item;
     const { headers, contentLength = true, timeout } = options;
-    const content = body instanceof ArrayBuffer ? new Uint8Array(body) : body;
+    const isBinary = body instanceof ArrayBuffer || ArrayBuffer.isView(body);
     try {
-      const own = receipt ? { ...headers, receipt } : headers;
-      this.ask("send", destination, own, ArrayBuffer.isView(content) ? content : String(content), contentLength);
+      const all = receipt ? { ...headers, receipt } : headers;
+      this.ask("send", destination, all, isBinary ? asBytes(body) : String(body), contentLength);
       if (receipt) {
-        wait.limit(timeout ?? this.options.timeout, `the receipt of a message to ${destination}`);
-        this.waits.set(receipt, Object.assign(wait, { item }));
-        const forget = () => this.waits.delete(receipt);
-        wait.promise.then(forget, forget);
+        wait.item = item;
+        this.waitFor(receipt, wait, timeout, `the receipt of a message to ${destination}`);
       } else {
         const own = this.connection;
         const settle = () =>
@@ -338,7 +334,7 @@ export class Client {
     this.opened.reject(reason);
     this.wake?.();
     this.queue.splice(0).forEach(({ wait }) => wait.reject(reason));
-    this.options.signal?.removeEventListener("abort", this.abort);
+    this.deafen?.();
     if (this.connection) {
       this.connection.disconnect({ receipt: "close" });
     } else {

@@ -20,12 +20,12 @@ export class StompError extends Error {
  */
 export function pending(signal) {
   let timer;
+  let deafen;
   const result = {};
-  const abort = () => result.reject(signal.reason);
   result.promise = new Promise((resolve, reject) => {
     const end = (settle) => (value) => {
       clearTimeout(timer);
-      signal?.removeEventListener("abort", abort);
+      deafen?.();
       settle(value);
     };
     result.resolve = end(resolve);
@@ -39,8 +39,15 @@ export function pending(signal) {
       ms < 2 ** 31 &&
       setTimeout(() => result.reject(new StompError("timeout", `${what}: not within ${ms} ms`)), ms);
   };
-  signal?.aborted ? abort() : signal?.addEventListener("abort", abort);
+  deafen = onAbort(signal, result.reject);
   return result;
+}
+
+/** Calls back when the signal is aborted, if there is one, or now if it is. Returns what ends that. */
+export function onAbort(signal, callback) {
+  const abort = () => callback(signal.reason);
+  signal?.aborted ? abort() : signal?.addEventListener("abort", abort);
+  return () => signal?.removeEventListener("abort", abort);
 }
 
 /** The error of an ERROR frame, or of a session's failure. */

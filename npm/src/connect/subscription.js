@@ -1,6 +1,6 @@
 // A subscription, as the client and the loop that reads it see it.
 
-import { pending, StompError } from "./errors.js";
+import { onAbort, pending, StompError } from "./errors.js";
 
 /**
  * Gives an object its `Symbol.asyncDispose`. A class that named it would be kept by bundlers whose
@@ -21,13 +21,11 @@ export class Subscription {
     this.waiting = [];
     this.isOver = false;
     this.error = undefined;
-    const { signal } = options;
     this.asked = pending();
     disposable(this, () => this.unsubscribe());
     /** Fulfilled at the server's receipt. */
     this.ready = this.asked.promise;
-    this.abort = () => this.end(signal.reason);
-    signal?.aborted ? this.abort() : signal?.addEventListener("abort", this.abort);
+    this.deafen = onAbort(options.signal, (reason) => this.end(reason));
   }
 
   /** Ends it; what has come is still read. `headers` go with the frame: they end durable ones for good. */
@@ -131,7 +129,7 @@ export class Subscription {
     if (!this.isOver) {
       this.isOver = true;
       this.error = error;
-      this.options.signal?.removeEventListener("abort", this.abort);
+      this.deafen?.();
       this.asked.reject(error ?? new StompError("closed", `subscription ${this.id} has ended`));
       this.leave(this);
       for (const { resolve, reject } of this.waiting.splice(0)) {

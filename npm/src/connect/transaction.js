@@ -1,4 +1,4 @@
-import { StompError } from "./errors.js";
+import { pending, StompError } from "./errors.js";
 
 /** Begins a transaction, calls `work` with it, and commits it, or aborts it if `work` fails. */
 export async function transaction(client, work, { signal, timeout } = {}) {
@@ -13,7 +13,7 @@ export async function transaction(client, work, { signal, timeout } = {}) {
   };
   own.request("begin", id);
   // It ends with its connection.
-  const end = client.waitFor(`${id} ends`, signal, Infinity);
+  const end = client.waitFor(`${id} ends`, pending(signal), Infinity);
   try {
     const transaction = {
       id,
@@ -26,7 +26,7 @@ export async function transaction(client, work, { signal, timeout } = {}) {
     };
     const result = await Promise.race([work(transaction), end.promise]);
     isHere();
-    const wait = client.waitFor(`${id} commit`, signal, timeout, `the receipt of COMMIT ${id}`);
+    const wait = client.waitFor(`${id} commit`, pending(signal), timeout, `the receipt of COMMIT ${id}`);
     own.request("commit", id, { receipt: `${id} commit` });
     await wait.promise;
     return result;

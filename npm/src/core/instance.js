@@ -1,6 +1,6 @@
 // Makes an instance of the core, which the build has written into this file's import; see ascii.mjs.
 
-import { rotation, text } from "stompbox:core";
+import text from "stompbox:core";
 
 let module;
 
@@ -19,16 +19,14 @@ export function instantiate() {
 
 function decode() {
   const bytes = [];
-  let high = 0;
+  let base = -1;
   for (const character of text) {
-    const value = character === "!" ? 57 : character.charCodeAt(0) - 35;
-    if (value < 0) {
-      high = 182;
-    } else if (value > 90) {
-      high = 91;
+    const code = character.charCodeAt();
+    if (code < 35) {
+      base = code > 32 ? 181 : 90;
     } else {
-      bytes.push(value + high + rotation);
-      high = 0;
+      bytes.push(code - 35 - (code > 92) + base);
+      base = -1;
     }
   }
   return Uint8Array.from(bytes);

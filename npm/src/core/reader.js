@@ -2,10 +2,8 @@
 // bodies stay what they came as.
 
 import { Kind } from "./kind.js";
-import { bytesOf, isHigh, textOf, utf8Encoder, write } from "./utf8.js";
+import { asBytes, bytesOf, concat, strictTextOf, textOf, utf8Length, write } from "./utf8.js";
 import { open } from "./wasm.js";
-
-let strict;
 
 /** The core's faults from 16 on, then those of bodies. */
 const FAULTS = [
@@ -58,7 +56,7 @@ class Received {
 }
 
 export class Reader {
-  /** The arguments are those of the core's `open`. */
+  /** The arguments are those of the core's `open`; without any it reads frames, whatever they mean. */
   constructor(...args) {
     [this.core, this.id] = open(...args);
     /** What is not read yet, from `at` on. */
@@ -81,37 +79,32 @@ export class Reader {
       // Nobody will read it.
       return;
     }
-    let rest = isText(this.data) ? this.data.slice(this.at) : this.data.subarray(this.at);
+    const { event, at } = this;
+    let { half } = this;
+    this.half = "";
+    if (isText(data)) {
+      data = half + data;
+      half = "";
+      if (/[\ud800-\udbff]$/.test(data)) {
+        this.half = data.slice(-1);
+        data = data.slice(0, -1);
+      }
+    } else {
+      data = asBytes(data);
+    }
+    const rest = isText(this.data) ? this.data.slice(at) : this.data.subarray(at);
+    if (event || rest.length || half) {
+      // What is left of one piece and continued by another becomes bytes, whatever they are.
+      data = asBytes(data);
+      if (this.isWaiting) {
+        // A head that comes in many pieces is not read again for each: it has few ends of lines.
+        const hasEnd = data.includes(10) || data.includes(0);
+        this.isWaiting = !hasEnd && rest.length + data.length < this.core.io.length;
+      }
+      data = concat([rest, half, data]);
+    }
+    this.data = data;
     this.at = 0;
-    if (!isText(data)) {
-      if (this.half) {
-        // It belongs to a text, and nothing but text came since.
-        rest += this.half;
-        this.half = "";
-      }
-      data = ArrayBuffer.isView(data)
-        ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
-        : new Uint8Array(data);
-    }
-    const before = this.event ? this.isText : rest.length ? isText(rest) : isText(data);
-    if (before !== isText(data)) {
-      // One frame over text and bytes: all of it becomes bytes.
-      if (this.event && before) {
-        this.toBytes();
-      }
-      [rest, data] = [rest, data].map((part) => (isText(part) ? bytesOf(part) : part));
-    } else if (isText(data)) {
-      data = this.half + data;
-      const half = endsInPair(data);
-      this.half = half ? data.slice(-1) : "";
-      data = half ? data.slice(0, -1) : data;
-    }
-    if (this.isWaiting) {
-      // A head that comes in many pieces is not read again for each: it has few ends of lines.
-      const hasEnd = isText(data) ? /[\n\0]/.test(data) : data.includes(10) || data.includes(0);
-      this.isWaiting = !hasEnd && rest.length + data.length < this.core.io.length;
-    }
-    this.data = !rest.length ? data : isText(data) ? rest + data : concat([rest, data]);
   }
 
   /** What the data hold next, a `Received`, or for a failure `{kind, text}`; undefined: no more. */
@@ -132,7 +125,7 @@ export class Reader {
       }
       this.over = true;
       this.data = "";
-      return { kind: Kind.FAILURE, text: `the server sent ${FAULTS[fault - 16]}` };
+      return failure(`the server sent ${FAULTS[fault - 16]}`);
     }
   }
 
@@ -144,22 +137,22 @@ export class Reader {
 
   readHead() {
     const { core, data } = this;
-    const { io, words } = core;
+    const { io, words, names } = core;
     const text = isText(data);
     let kind;
+    let units;
+    let length;
     for (;;) {
       const { at } = this;
       if (at === data.length) {
         return undefined;
       }
-      const end = at + this.window;
-      let length;
+      const end = Math.min(at + this.window, data.length);
+      length = units = end - at;
       if (text) {
         length = write(data, at, end, io);
       } else {
-        const part = data.subarray(at, end);
-        io.set(part);
-        length = part.length;
+        io.set(data.subarray(at, end));
       }
       kind = core.head(this.id, length);
       if (kind) {
@@ -167,8 +160,8 @@ export class Reader {
       }
       // Lines between frames: nobody needs them again.
       this.at += words[0];
-      if (end >= data.length) {
-        this.isWaiting = this.at < data.length;
+      if (end === data.length) {
+        this.isWaiting = this.at < end;
         return undefined;
       }
       this.window = Math.min(2 * this.window, io.length);
@@ -176,42 +169,39 @@ export class Reader {
     if (kind >= 16) {
       throw kind;
     }
-    const size = words[6];
+    const size = words[5];
     this.window = size + 24;
-    // The host's text, if that is short: what is cut from a long one would keep all of it.
-    const short = text && (words[3] < SMALL || data.length - this.at < SMALL);
-    const head = short
-      ? data
-      : text
-        ? // Put together and cut, so that it is a text of its own.
-          ` ${data.slice(this.at, this.at + words[2])}`.slice(1)
-        : textOf(io.subarray(0, size));
-    const base = short ? this.at : 0;
+    this.length = words[2];
+    this.limit = words[4];
+    // The host's text, if it is short: what is cut from a long one would keep all of it. And if it is
+    // ASCII, where places in it are those in the window.
+    const isHosts =
+      text && length === units && (this.length < SMALL || data.length - this.at < SMALL);
+    const head = isHosts ? data : decode(io.subarray(0, size));
+    const base = isHosts ? this.at : 0;
+    units = isHosts ? size : head.length;
     const headers = {};
-    const { names } = core;
-    for (let at = 8, end = 8 + 5 * words[4]; at < end; at += 5) {
+    for (let at = 9, end = 9 + 5 * words[3]; at < end; at += 5) {
       const first = words[at];
       const value =
-        first >= READ
-          ? decode(io.subarray(words[at + 3], words[at + 4]))
-          : head.slice(base + words[at + 3], base + words[at + 4]);
+        first < READ && units === size
+          ? head.slice(base + words[at + 3], base + words[at + 4])
+          : textOf(io.subarray(words[at + 3], words[at + 4]));
       const number = first & 0xffff;
       const name = names[number];
       if (name === undefined) {
-        addHeader(names, number, decode(io.subarray(words[at + 1], words[at + 2])), headers, value);
+        addHeader(names, number, textOf(io.subarray(words[at + 1], words[at + 2])), headers, value);
       } else {
         headers[name] = value;
       }
     }
     const command = kind === Kind.MESSAGE ? "MESSAGE" : textOf(io.subarray(words[0], words[1]));
-    const event = new Received(this.kindOf(kind, headers), command, headers);
-    this.at += text ? words[2] : size;
-    this.length = words[3];
-    this.limit = words[5];
-    this.isText = text;
-    /** What came of the body: text, or parts in bytes; and octets still to come, if they are counted. */
-    this.parts = text ? "" : [];
-    this.left = text ? -1 : this.length;
+    const headLength = text ? units : size;
+    const event = new Received(this.kindOf(kind, headers, headLength), command, headers);
+    this.at += headLength;
+    /** What came of a body in bytes, and octets still to come, if they are counted. */
+    this.parts = [];
+    this.left = this.length;
     return (this.event = event);
   }
 
@@ -220,114 +210,76 @@ export class Reader {
     return kind;
   }
 
+  /** The event with its body, undefined if that is not all there. */
   readBody() {
-    const content = this.isText ? this.readText() : this.readBytes();
-    if (content === undefined) {
-      this.data = "";
-      this.at = 0;
-      return undefined;
-    }
-    this.at++;
-    const { event } = this;
-    event[this.isText ? "text" : "bytes"] = content;
-    return event;
+    return this.readText() || this.readBytes();
   }
 
-  /** The body in text up to its NUL, which is at `this.at` then; undefined if it is not all there. */
+  /**
+   * A body in text up to the first NUL. If that is one of the body's, or there is none yet, the data
+   * become bytes, of which as many can be taken as are said.
+   */
   readText() {
-    const { data, at, parts, length } = this;
-    if (this.left < 0) {
-      const nul = data.indexOf("\0", at);
-      const end = nul < 0 ? data.length : nul;
-      const units = parts.length + end - at;
-      if (units > (length === UNSIZED ? this.limit : length)) {
-        throw length === UNSIZED ? BODY_TOO_LONG : NO_NUL;
+    const { data, at, event, length, limit } = this;
+    if (isText(data)) {
+      const end = data.indexOf("\0", at);
+      const text = data.slice(at, end);
+      const units = text.length;
+      if (
+        end >= 0 &&
+        units <= limit &&
+        // As many characters as octets: there is nothing to count.
+        (length === UNSIZED || length === units || length === utf8Length(text))
+      ) {
+        event.text = text;
+        this.at = end + 1;
+        return event;
       }
-      const body = parts + data.slice(at, end);
-      if (nul < 0) {
-        this.parts = body;
-        return undefined;
-      }
-      // As many characters as octets before the first NUL: there is nothing to count.
-      if (length === UNSIZED || units === length) {
-        this.at = end;
-        return body;
-      }
-      this.left = length - bytesOf(parts).length;
-      if (this.left < 0) {
-        throw NO_NUL;
-      }
+      this.data = bytesOf(data.slice(at));
+      this.at = 0;
     }
-    // A NUL within the body, or characters of more octets than one: count them.
-    let to = at;
-    while (this.left && to < data.length) {
-      let part = data.slice(to, to + 16384);
-      if (endsInPair(part)) {
-        part = part.slice(0, -1);
-      }
-      const { io } = this.core;
-      const room = this.left < io.length ? io.subarray(0, this.left) : io;
-      const { read, written } = utf8Encoder().encodeInto(part, room);
-      if (!read) {
-        throw NO_NUL;
-      }
-      to += read;
-      this.left -= written;
-    }
-    const body = parts + data.slice(at, to);
-    if (to === data.length) {
-      this.parts = body;
-      return undefined;
-    }
-    if (data.charCodeAt(to)) {
-      throw NO_NUL;
-    }
-    this.at = to;
-    return body;
+    return undefined;
   }
 
-  /** The same in bytes. */
   readBytes() {
-    const { data, at, parts, length, left } = this;
-    const sized = length !== UNSIZED;
-    if (left < 0) {
-      throw NO_NUL;
-    }
-    let end = sized ? at + left : data.indexOf(0, at);
+    const { data, at, event, length, limit, parts } = this;
+    const end = length === UNSIZED ? data.indexOf(0, at) : at + this.left;
     const isThere = end >= 0 && end < data.length;
-    if (!isThere) {
-      end = data.length;
-    } else if (data[end]) {
-      throw NO_NUL;
-    }
-    let body = data.subarray(at, end);
+    const body = data.subarray(at, isThere ? end : data.length);
     this.left -= body.length;
-    if (!sized && length - this.left > this.limit) {
+    if (length === UNSIZED && length - this.left > limit) {
       throw BODY_TOO_LONG;
     }
-    if (!isThere) {
-      parts.push(body);
-      return undefined;
+    if (isThere) {
+      if (data[end]) {
+        throw NO_NUL;
+      }
+      this.at = end + 1;
+      event.bytes = parts.length
+        ? concat([...parts, body])
+        : body.length < SMALL && data.length > 4 * SMALL
+          ? body.slice()
+          : body;
+      return event;
     }
-    this.at = end;
-    if (parts.length) {
-      return concat([...parts, body]);
-    }
-    return body.length < SMALL && data.length > 4 * SMALL ? body.slice() : body;
-  }
-
-  /** The text that there is of a body becomes bytes. */
-  toBytes() {
-    const bytes = bytesOf(this.parts);
-    this.parts = [bytes];
-    this.left = this.length - bytes.length;
-    this.isText = false;
+    parts.push(body);
+    this.data = "";
+    this.at = 0;
+    return undefined;
   }
 }
 
+/** What ends a session, in the form of the ERROR that a server could have sent. */
+export const failure = (text) => ({
+  kind: Kind.FAILURE,
+  command: "ERROR",
+  headers: { message: text },
+  text,
+});
+
 /** The frames of a text or bytes. */
 export function readFrames(data) {
-  const reader = new Reader(0, 0, 0, 0);
+  const reader = new Reader();
   try {
     reader.feed(data);
     const frames = [];
@@ -343,13 +295,9 @@ export function readFrames(data) {
   }
 }
 
-/** Whether a text ends in the first half of a pair. */
-const endsInPair = (text) => isHigh(text.charCodeAt(text.length - 1));
-
 function decode(bytes) {
   try {
-    strict ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-    return strict.decode(bytes);
+    return strictTextOf(bytes);
   } catch {
     throw NOT_UTF8;
   }
@@ -361,7 +309,7 @@ function addHeader(names, number, name, headers, value) {
     names[number] = name;
   }
   // Of a repeated header the first entry counts; own properties only, whatever the name.
-  if (!Object.prototype.hasOwnProperty.call(headers, name)) {
+  if (!{}.hasOwnProperty.call(headers, name)) {
     Object.defineProperty(headers, name, {
       value,
       writable: true,
@@ -369,14 +317,4 @@ function addHeader(names, number, name, headers, value) {
       configurable: true,
     });
   }
-}
-
-function concat(parts) {
-  const all = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    all.set(part, at);
-    at += part.length;
-  }
-  return all;
 }

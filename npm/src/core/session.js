@@ -2,10 +2,10 @@
 
 import { Kind } from "./kind.js";
 import { Reader } from "./reader.js";
-import { bytesOf, textOf, utf8Encoder, utf8Length } from "./utf8.js";
+import { concat, textOf, utf8Encoder, utf8Length } from "./utf8.js";
 
 export { Kind } from "./kind.js";
-export { readFrames } from "./reader.js";
+export { failure, readFrames } from "./reader.js";
 export { textOf } from "./utf8.js";
 
 const clock = () => (typeof performance === "object" ? performance.now() : Date.now());
@@ -31,7 +31,7 @@ export class Session extends Reader {
    * `incoming`: heart-beats in milliseconds, 0 for none; `tolerance`: how long the server may be
    * silent, in percent of the agreed interval; `headers`: of CONNECT.
    */
-  constructor({ versions, outgoing, incoming, tolerance, headers }) {
+  constructor({ versions, outgoing, incoming, tolerance = 200, headers }) {
     const all = {
       "accept-version": VERSIONS.filter((version) => versions.includes(version)).join(),
       "heart-beat": `${outgoing},${incoming}`,
@@ -43,7 +43,10 @@ export class Session extends Reader {
       0,
     );
     const [send, receive] = String(all["heart-beat"]).split(",");
-    super(offered || refuse("accept-version has none of 1.0, 1.1, 1.2"), send, receive, tolerance);
+    super(offered || refuse("accept-version has none of 1.0, 1.1, 1.2"), send, receive);
+    this.tolerance = tolerance > 100 ? tolerance : 100;
+    /** What CONNECTED agreed on. */
+    this.agreed = { outgoing: 0, incoming: 0 };
     this.subscriptions = new Set();
     this.transactions = new Set();
     this.frames = [];
@@ -83,15 +86,7 @@ export class Session extends Reader {
       refuse("a body with a NUL needs a content-length");
     }
     head += "\n\n";
-    if (text) {
-      this.frames.push(`${head}${body}\0`);
-    } else {
-      const bytes = bytesOf(head);
-      const frame = new Uint8Array(bytes.length + length + 1);
-      frame.set(bytes);
-      frame.set(body, bytes.length);
-      this.frames.push(frame);
-    }
+    this.frames.push(text ? `${head}${body}\0` : concat([head, body, "\0"]));
   }
 
   /** Queues SUBSCRIBE. `ack`: `auto`, `client` or `client-individual`. */
@@ -177,20 +172,19 @@ export class Session extends Reader {
       this.isFresh = false;
       this.heard = clock();
     }
-    return this.core.is_silent(this.id, clock() - this.heard) === 1;
+    const { incoming } = this.agreed;
+    return incoming > 0 && (clock() - this.heard) * 100 >= incoming * this.tolerance;
   }
 
   /** The agreed intervals in milliseconds; 0: none. */
   heartBeat() {
-    return { outgoing: this.core.beat_out(this.id), incoming: this.core.beat_in(this.id) };
+    return this.agreed;
   }
 
   /** `"1.0"`, `"1.1"`, `"1.2"`, or undefined before CONNECTED and after an end. */
   version() {
-    // The core knows it from the head on, whose frame may still be on its way.
-    return this.over || this.event?.kind === Kind.CONNECTED
-      ? undefined
-      : VERSIONS[this.core.version(this.id) - 10];
+    // It is agreed in the head, whose frame may still be on its way.
+    return this.over || this.event?.kind === Kind.CONNECTED ? undefined : this.negotiated;
   }
 
   // What follows is not for users.
@@ -205,6 +199,9 @@ export class Session extends Reader {
         : Kind.UNKNOWN_MESSAGE;
     }
     if (kind === Kind.CONNECTED) {
+      const [version, outgoing, incoming] = this.core.words.subarray(6);
+      this.negotiated = VERSIONS[version];
+      this.agreed = { outgoing, incoming };
       // Silence counts from here.
       this.heard = clock();
       this.isFresh = false;
@@ -250,25 +247,29 @@ export class Session extends Reader {
       return "";
     }
     const text = typeof value === "string" ? value : String(value);
-    return (plain.get(name) ?? this.lineOf(name)) + (SPECIAL.test(text) ? this.escape(text, 0) : text);
+    return (plain.get(name) ?? this.lineOf(name)) + this.escape(text, 0, name);
   }
 
   /** What begins the line of a header. */
   lineOf(name) {
     name || refuse("a header needs a name");
-    const isPlain = !SPECIAL.test(name);
-    const line = `\n${isPlain ? name : this.escape(name, 1)}:`;
-    if (isPlain && plain.size < 256) {
+    const escaped = this.escape(name, 1, name);
+    const line = `\n${escaped}:`;
+    if (escaped === name && plain.size < 256) {
       plain.set(name, line);
     }
     return line;
   }
 
-  escape(text, isName) {
+  escape(text, isName, name) {
+    if (!SPECIAL.test(text)) {
+      return text;
+    }
     const { core } = this;
     const { read, written } = utf8Encoder().encodeInto(text, core.io);
     const length = read === text.length && core.escape(this.id, written, isName);
-    length || refuse(`a header can't hold a NUL, or in this version a line end: ${JSON.stringify(text)}`);
-    return textOf(core.io.subarray(0, length - 1));
+    // Not what it says: that may be a passcode.
+    length || refuse(`header ${JSON.stringify(name)} can't hold a NUL, more than 128 KiB, or in this version a line end`);
+    return textOf(core.io.subarray(1 - length));
   }
 }

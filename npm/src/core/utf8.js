@@ -2,6 +2,7 @@
 
 let encoder;
 let decoder;
+let strict;
 let buffer;
 let loops;
 
@@ -21,8 +22,32 @@ export const utf8Encoder = () => (encoder ??= new TextEncoder());
 export const textOf = (bytes) =>
   (decoder ??= new TextDecoder("utf-8", { ignoreBOM: true })).decode(bytes);
 
+/** The same, of bytes that are text; throws if they are not. */
+export const strictTextOf = (bytes) =>
+  (strict ??= new TextDecoder("utf-8", { ignoreBOM: true, fatal: true })).decode(bytes);
+
 /** A text's bytes. */
 export const bytesOf = (text) => utf8Encoder().encode(text);
+
+/** The bytes of a text, an ArrayBuffer or any view. */
+export const asBytes = (data) =>
+  typeof data === "string"
+    ? bytesOf(data)
+    : ArrayBuffer.isView(data)
+      ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+      : new Uint8Array(data);
+
+/** All parts, which may be texts, as bytes. */
+export function concat(parts) {
+  const all = parts.map(asBytes);
+  const whole = new Uint8Array(all.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of all) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
+}
 
 const BEYOND_ASCII = /[\x80-\uffff]/;
 
@@ -34,7 +59,6 @@ export const utf8Length = (text) =>
 
 /** Writes what is from `from` to `to` of a text into `bytes`, as far as there is room; how much it is. */
 export function write(text, from, to, bytes) {
-  to = Math.min(to, text.length);
   if (isLoopFaster()) {
     let at = 0;
     for (let code; from + at < to && (code = text.charCodeAt(from + at)) < 128; at++) {
@@ -44,11 +68,5 @@ export function write(text, from, to, bytes) {
       return at;
     }
   }
-  if (to < text.length && isHigh(text.charCodeAt(to - 1))) {
-    to--;
-  }
   return utf8Encoder().encodeInto(text.slice(from, to), bytes).written;
 }
-
-/** Whether it is the first half of a pair. */
-export const isHigh = (unit) => unit >= 0xd800 && unit < 0xdc00;

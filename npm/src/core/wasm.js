@@ -4,7 +4,7 @@ import { instantiate } from "./instance.js";
 
 /** Octets of the window, and words of the table, as the core has them. */
 const WINDOW = 131072;
-const TABLE = 8 + 512 * 5;
+const TABLE = 9 + 512 * 5;
 
 const cores = [];
 
@@ -21,11 +21,8 @@ export function open(...args) {
 
 /** The exports, with views of the memory, which never grows, and the names of headers by number. */
 function withViews(core) {
-  const { buffer } = core.memory;
-  return {
-    ...core,
-    io: new Uint8Array(buffer, core.window(), WINDOW),
-    words: new Uint32Array(buffer, core.table(), TABLE),
-    names: [],
-  };
+  const words = new Uint32Array(core.memory.buffer, core.table(), TABLE);
+  // The window is next to the table.
+  const io = new Uint8Array(words.buffer, words.byteOffset + words.byteLength, WINDOW);
+  return { ...core, words, io, names: [] };
 }

@@ -1,6 +1,6 @@
 // The client of @stomp/stompjs: the same options, callbacks and debug lines, on a connection.
 
-import { Connection, later, only } from "../connection.js";
+import { Connection, ignore as noOp, later, only } from "../connection.js";
 import { Kind } from "../core/session.js";
 import { call, report } from "../report.js";
 import { transports } from "../transports/open.js";
@@ -16,27 +16,11 @@ import {
 
 const { ACTIVE, DEACTIVATING, INACTIVE } = ActivationState;
 
-export const noOp = () => {};
-
 /** Opens a URL by the WebSocket of the host; in Node without one, or by TCP, by what we have there. */
 export const openUrl = (url, protocols, Class = globalThis.WebSocket) =>
   Class && !/^(stomp|tcp)/.test(url)
     ? new Class(url, protocols)
     : transports.open(new URL(url), { protocols });
-
-/** The connection's options by name, each out of the client. */
-const OPTIONS = {
-  versions: (client) => client.stompVersions.supportedVersions(),
-  headers: ({ connectHeaders: { "accept-version": _, "heart-beat": __, ...headers } }) => headers,
-  outgoing: (client) => client.heartbeatOutgoing,
-  incoming: (client) => client.heartbeatIncoming,
-  tolerance: (client) => Math.round(100 * client.heartbeatToleranceMultiplier),
-  split: (client) => client._pieceSize(),
-  binary: (client) => client.forceBinaryWSFrames,
-  raw: (client) => client.logRawCommunication,
-  addNull: (client) => client.appendMissingNULLonIncoming,
-  linger: (client) => !client.discardWebsocketOnCommFailure,
-};
 
 export class Client {
   constructor(conf = {}) {
@@ -289,7 +273,7 @@ export class Client {
     // Without the names of Object's.
     this._subscriptions = Object.create(null);
     this._receipts = new Map();
-    this._connection = new Connection(socket, this._options(), this._callbacks());
+    this._connection = new Connection(socket, () => this._options(), this._callbacks());
     if (limit > 0) {
       clearTimeout(this._timers.watcher);
       this._timers.watcher = later(limit, () => {
@@ -311,25 +295,28 @@ export class Client {
       : openUrl(brokerURL, this.stompVersions.protocolVersions());
   }
 
-  /** Options of the connection, read from the client's when they are needed. */
+  /** The connection's options, as they are now. */
   _options() {
-    const options = {
+    return {
+      split: this._pieceSize(),
       whole: true,
-      every: (interval, callback, isOutgoing) => {
-        const tellsOf = (what) => isOutgoing && this._say(() => what);
-        const kind = this._isPlain() || !hasWorker() ? "Interval" : "Worker";
-        tellsOf(`Using run${kind} for outgoing pings`);
-        const end = this._every(interval, callback);
-        return () => {
-          end();
-          tellsOf(`Outgoing ping dispose${kind}`);
-        };
-      },
+      binary: this.forceBinaryWSFrames,
+      raw: this.logRawCommunication,
+      addNull: this.appendMissingNULLonIncoming,
+      linger: !this.discardWebsocketOnCommFailure,
     };
-    for (const [name, read] of Object.entries(OPTIONS)) {
-      Object.defineProperty(options, name, { get: () => read(this) });
-    }
-    return options;
+  }
+
+  /** The session's options. */
+  _session() {
+    const { "accept-version": _, "heart-beat": __, ...headers } = this.connectHeaders;
+    return {
+      versions: this.stompVersions.supportedVersions(),
+      outgoing: this.heartbeatOutgoing,
+      incoming: this.heartbeatIncoming,
+      tolerance: Math.round(100 * this.heartbeatToleranceMultiplier),
+      headers,
+    };
   }
 
   /** The most characters in a piece of a frame, if frames are split. */
@@ -354,6 +341,17 @@ export class Client {
   _callbacks() {
     const tell = (name) => (event) => call(this, this[name], event);
     return {
+      session: () => this._session(),
+      every: (interval, callback, isOutgoing) => {
+        const tellsOf = (what) => isOutgoing && this._say(() => what);
+        const kind = this._isPlain() || !hasWorker() ? "Interval" : "Worker";
+        tellsOf(`Using run${kind} for outgoing pings`);
+        const end = this._every(interval, callback);
+        return () => {
+          end();
+          tellsOf(`Outgoing ping dispose${kind}`);
+        };
+      },
       debug: (make) => this._say(make),
       opened: () => this._say(() => "Web Socket Opened..."),
       data: () => this._say(() => "Received data"),
@@ -371,11 +369,6 @@ export class Client {
 
   _frame(event) {
     const { kind, headers } = event;
-    if (kind === Kind.FAILURE) {
-      const headers = { message: event.text };
-      call(this, this.onStompError, this._frameOf({ command: "ERROR", headers, text: "" }));
-      return;
-    }
     const frame = this._frameOf(event);
     switch (kind) {
       case Kind.CONNECTED:
@@ -403,6 +396,7 @@ export class Client {
         call(this, this.onDisconnect, frame);
         break;
       case Kind.ERROR:
+      case Kind.FAILURE:
         call(this, this.onStompError, frame);
         break;
       default:

@@ -1,4 +1,4 @@
-import { bytesOf, textOf, utf8Length } from "../core/utf8.js";
+import { bytesOf, concat, textOf, utf8Length } from "../core/utf8.js";
 
 const ESCAPES = { "\\": "\\\\", "\r": "\\r", "\n": "\\n", ":": "\\c" };
 const UNESCAPES = { "\\\\": "\\", "\\r": "\r", "\\n": "\n", "\\c": ":" };
@@ -62,11 +62,7 @@ export class FrameImpl {
     if (!this.isBinaryBody) {
       return `${this}${this.body}\0`;
     }
-    const head = bytesOf(`${this}`);
-    const all = new Uint8Array(head.length + this.binaryBody.length + 1);
-    all.set(head);
-    all.set(this.binaryBody, head.length);
-    return all.buffer;
+    return concat([`${this}`, this.binaryBody, "\0"]).buffer;
   }
 
   /** A frame of the parser's. */

@@ -5,13 +5,12 @@ import { call } from "../report.js";
 
 /** Keeps of each head what its lines say: all of them, with their escapes. */
 class RawReader extends Reader {
-  kindOf(kind) {
+  kindOf(kind, _, length) {
     const { data, at, core } = this;
-    const [start, , units, , , , size] = core.words;
-    const head =
-      typeof data === "string" ? data.slice(at, at + units) : textOf(data.subarray(at, at + size));
+    const end = at + length;
+    const head = typeof data === "string" ? data.slice(at, end) : textOf(data.subarray(at, end));
     // Ends of lines before the command are one character each.
-    const lines = head.slice(start).split(/\r*\n/);
+    const lines = head.slice(core.words[0]).split(/\r*\n/);
     this.pairs = lines.slice(1, -2).map((line) => {
       const colon = line.indexOf(":");
       return [line.slice(0, colon), line.slice(colon + 1)];
@@ -30,7 +29,7 @@ export class Parser {
   /** Takes text or an ArrayBuffer. */
   parseChunk(segment, appendMissingNULLonIncoming = false) {
     // Of frames that are not a session's.
-    const reader = (this.reader ??= new RawReader(0, 0, 0, 0));
+    const reader = (this.reader ??= new RawReader());
     reader.feed(segment);
     if (appendMissingNULLonIncoming && !/(\0|^)[\r\n]*$/.test(reader.data)) {
       reader.feed("\0");
