@@ -283,6 +283,30 @@ describe("a session", () => {
     session.close();
   });
 
+  it("has patience for an interval more before the first beat", (t) => {
+    let now = 0;
+    t.mock.method(performance, "now", () => now);
+    const connect = () => {
+      now = 0;
+      const session = new Session({ versions: ["1.2"], outgoing: 0, incoming: 1000, tolerance: 200 });
+      session.feed("CONNECTED\nversion:1.2\nheart-beat:1000,0\n\n\0");
+      session.next();
+      return session;
+    };
+    const isSilentAt = (session, time) => ((now = time), session.isSilent());
+    let session = connect();
+    assert.equal(isSilentAt(session, 2999), false);
+    assert.equal(isSilentAt(session, 3000), true);
+    session.close();
+    session = connect();
+    now = 2000;
+    session.feed("\n");
+    assert.equal(session.isSilent(), false);
+    assert.equal(isSilentAt(session, 3999), false);
+    assert.equal(isSilentAt(session, 4000), true);
+    session.close();
+  });
+
   it("acknowledges in the form of its version", () => {
     const message = { ack: "a", messageId: "m", subscription: "s" };
     const forms = {

@@ -118,6 +118,16 @@ impl Pulse {
         }
     }
 
+    /// Silence counts from an interval later on, until something is heard.
+    ///
+    /// For one that hears `CONNECTED`: a server whose timer starts with that frame, and which leaves
+    /// a beat out where anything went since the last tick, sends its first after two intervals
+    /// (ActiveMQ's issue AMQ-4710). Later frames come at any time between its ticks, so that two
+    /// intervals of silence after one are within a tolerance of twice the interval.
+    pub(crate) fn await_first(&mut self) {
+        self.last_heard += self.expect_every.unwrap_or_default();
+    }
+
     pub(crate) fn heard(&mut self, now: Duration) {
         self.last_heard = now;
     }

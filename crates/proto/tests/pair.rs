@@ -385,6 +385,9 @@ fn heart_beats_keep_both_ends_content_for_an_hour() {
 #[test]
 fn a_silent_server_is_noticed_after_the_tolerance_and_not_before() {
     let mut pair = Pair::connected(Version::V1_2, usize::MAX);
+    // The first beat of the server comes.
+    assert_eq!(pair.pass(SECOND * 10), (None, None));
+    pair.client.heard(pair.now);
     pair.link_up = false;
     assert_eq!(pair.pass(SECOND * 19), (None, None));
     assert_eq!(
@@ -392,6 +395,47 @@ fn a_silent_server_is_noticed_after_the_tolerance_and_not_before() {
         (Some(client::Timeout::PeerSilent), None)
     );
     assert!(pair.client.is_closing());
+}
+
+#[test]
+fn a_servers_first_beat_may_take_an_interval_more() {
+    let config = client::Config {
+        heart_beat: HeartBeat::new(0, 1_000),
+        ..client::Config::new("localhost")
+    };
+    let connect = || {
+        let mut session = client::Session::new(config.clone(), Duration::ZERO).unwrap();
+        let mut decoder = Decoder::new(Limits::default());
+        let mut bytes = &b"CONNECTED\nversion:1.2\nheart-beat:1000,0\n\n\0"[..];
+        let frame = decoder.decode(&mut bytes, session.dialect());
+        session.heard(SECOND * 5);
+        session
+            .receive(&frame.unwrap().unwrap(), SECOND * 5)
+            .unwrap();
+        session
+    };
+    let is_silent_at = |session: &mut client::Session, at: Duration| {
+        let before = session.handle_timeout(at - Duration::from_millis(1));
+        assert_eq!(before, None);
+        session.poll_timeout() == Some(at)
+            && session.handle_timeout(at) == Some(client::Timeout::PeerSilent)
+    };
+    assert!(
+        is_silent_at(&mut connect(), SECOND * 8),
+        "three intervals after CONNECTED"
+    );
+    let mut session = connect();
+    session.heard(SECOND * 7);
+    assert!(
+        is_silent_at(&mut session, SECOND * 9),
+        "two after all that comes then"
+    );
+    let mut session = connect();
+    session.heard(SECOND * 5);
+    assert!(
+        is_silent_at(&mut session, SECOND * 7),
+        "also where that is soon"
+    );
 }
 
 #[test]

@@ -205,8 +205,8 @@ export class Session extends Reader {
         : Kind.UNKNOWN_MESSAGE;
     }
     if (kind === Kind.CONNECTED) {
-      // Silence counts from here.
-      this.heard = clock();
+      // Silence counts from an interval later on: the server may take this frame for its first beat.
+      this.heard = clock() + this.heartBeat().incoming;
       this.isFresh = false;
     }
     return kind === Kind.RECEIPT && headers["receipt-id"] === this.farewell

@@ -19,8 +19,6 @@ pub(crate) struct Broker {
     pub(crate) one_version: bool,
     /// The versions to offer where a check doesn't care.
     pub(crate) versions: Option<String>,
-    /// How late its heart-beats may be, in percent of the interval, if more than the client's default.
-    pub(crate) tolerance: Option<u32>,
     /// A queue's name, with `{}` for its own part.
     pub(crate) queue: String,
     /// A topic's name, likewise.

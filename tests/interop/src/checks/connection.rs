@@ -66,10 +66,7 @@ pub(super) async fn disconnect(target: &Target) -> Outcome {
 
 /// Both ends agree on heart-beats, and keep a silent connection alive by them.
 pub(super) async fn heart_beats(target: &Target) -> Outcome {
-    let mut options = target.options().heart_beat(HeartBeat::new(1000, 1000));
-    if let Some(percent) = target.broker.tolerance {
-        options = options.heart_beat_tolerance(percent);
-    }
+    let options = target.options().heart_beat(HeartBeat::new(1000, 1000));
     let client = options.connect().await?;
     let offer = client.connected_header("heart-beat").unwrap_or_default();
     let agreed = HeartBeat::parse(&offer).unwrap_or_default();
