@@ -35,6 +35,9 @@ pub(crate) enum Incoming {
     Bytes,
     /// The server has closed its end.
     End,
+    /// It has done so saying that all is done: a WebSocket's close with code 1000.
+    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "for WebSockets"))]
+    Farewell,
     /// The server sent a message beyond the limit.
     #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "for WebSockets"))]
     TooBig,

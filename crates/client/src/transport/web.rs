@@ -35,6 +35,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// the page keeps up or not: beyond this the connection is given up.
 const WAITING: usize = 16 << 20;
 
+/// The close code of an end that was meant.
+const NORMAL_CLOSURE: u16 = 1000;
+
 #[derive(Default)]
 struct State {
     incoming: VecDeque<Vec<u8>>,
@@ -172,8 +175,11 @@ impl Transport for WebSocket {
         if state.is_over_limit {
             return Poll::Ready(Ok(Incoming::TooBig));
         }
-        if state.closed.is_some() {
-            return Poll::Ready(Ok(Incoming::End));
+        if let Some((code, _)) = &state.closed {
+            return Poll::Ready(Ok(match *code {
+                NORMAL_CLOSURE => Incoming::Farewell,
+                _ => Incoming::End,
+            }));
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending

@@ -9,7 +9,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
 use futures_util::Sink as _;
-use tokio_websockets::{Error, Message, Payload, WebSocketStream};
+use tokio_websockets::{CloseCode, Error, Message, Payload, WebSocketStream};
 
 use super::{Incoming, Io, Transport};
 use crate::batch::Batch;
@@ -50,7 +50,10 @@ impl WebSocket {
         let incoming = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
             None => Incoming::End,
             // The socket answers it when it is closed.
-            Some(Ok(message)) if message.is_close() => Incoming::End,
+            Some(Ok(message)) if message.is_close() => match message.as_close() {
+                Some((CloseCode::NORMAL_CLOSURE, _)) => Incoming::Farewell,
+                _ => Incoming::End,
+            },
             Some(Ok(message)) => {
                 // Pings are answered by the socket; any sign of life counts for heart-beats.
                 if message.is_text() || message.is_binary() {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stompbox::{HeartBeat, Version, Versions};
+use stompbox::{Farewell, HeartBeat, Version, Versions};
 
 use crate::{
     seen::{Outcome, expect},
@@ -61,7 +61,10 @@ pub(super) async fn disconnect(target: &Target) -> Outcome {
     let client = target.connect().await?;
     let queue = target.queue("disconnect").await?;
     client.send(&queue).body("the last").await?;
-    Ok(client.disconnect().await?)
+    expect(
+        client.disconnect().await? == Farewell::Receipt,
+        "the broker closed the connection without the receipt",
+    )
 }
 
 /// Both ends agree on heart-beats, and keep a silent connection alive by them.
