@@ -3,6 +3,8 @@
 //! All are polled, and keep what they have begun in themselves: whoever stops polling loses nothing.
 
 mod inspect;
+#[cfg(any(feature = "ws", target_arch = "wasm32"))]
+mod messages;
 #[cfg(not(target_arch = "wasm32"))]
 mod stream;
 #[cfg(target_arch = "wasm32")]
