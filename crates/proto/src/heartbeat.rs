@@ -118,14 +118,16 @@ impl Pulse {
         }
     }
 
-    /// Silence counts from an interval later on, until something is heard.
+    /// Allows for the way of what comes, beyond the tolerance: half an interval, and no more than 500 ms.
     ///
-    /// For one that hears `CONNECTED`: a server whose timer starts with that frame, and which leaves
-    /// a beat out where anything went since the last tick, sends its first after two intervals
-    /// (ActiveMQ's issue AMQ-4710). Later frames come at any time between its ticks, so that two
-    /// intervals of silence after one are within a tolerance of twice the interval.
-    pub(crate) fn await_first(&mut self) {
-        self.last_heard += self.expect_every.unwrap_or_default();
+    /// A server whose timer leaves a beat out where a frame went since its last tick is silent for two
+    /// whole intervals after it. ActiveMQ is after `CONNECTED`, with which its timer starts (its issue
+    /// AMQ-4710), and may be after any frame; what it sends then comes a little later than twice the
+    /// interval, which is the usual tolerance.
+    pub(crate) fn allow_for_the_way(&mut self) {
+        if let (Some(every), Some(patience)) = (self.expect_every, &mut self.patience) {
+            *patience += (every / 2).min(Duration::from_millis(500));
+        }
     }
 
     pub(crate) fn heard(&mut self, now: Duration) {

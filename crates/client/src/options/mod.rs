@@ -191,9 +191,9 @@ impl ConnectOptions {
         self
     }
 
-    /// How long the server may be silent, in percent of the agreed interval; at least 100. After
-    /// the connection is made it may be so for one interval more, as ActiveMQ is before its first
-    /// heart-beat. Default: 200.
+    /// How long the server may be silent, in percent of the agreed interval; at least 100. To that
+    /// comes half an interval, or 500 ms if that is less, for the way: ActiveMQ leaves out the
+    /// heart-beat after a frame, and so is silent for twice the interval. Default: 200.
     pub fn heart_beat_tolerance(mut self, percent: u32) -> Self {
         self.config.tolerance_percent = percent;
         self
