@@ -9,9 +9,10 @@ use std::{
 };
 
 use serde_json::Value;
+use stompbox_rabbitmq::Rabbit;
 
 use crate::{
-    interop::{process::Server, rabbitmq::Rabbit},
+    interop::process::Server,
     tools::{Failure, cargo, run, target},
 };
 

@@ -46,14 +46,13 @@ pub(crate) fn all(install: bool) -> Result<(), Failure> {
 /// The command line and the gateway against RabbitMQs that the tests start.
 fn rabbitmq(steps: &mut Steps, install: bool) {
     let name = "the command line and the gateway with RabbitMQ";
-    let server = Path::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
-    if !server.is_file() && !install {
+    if !interop::has_rabbitmq() && !install {
         let hint =
             "no rabbitmq-server; apt-get install rabbitmq-server, or cargo xtask test --install";
         return steps.skip(name, hint);
     }
     steps.run(name, || {
-        if !server.is_file() {
+        if !interop::has_rabbitmq() {
             tools::apt_install(&["rabbitmq-server"])?;
         }
         run(cargo()

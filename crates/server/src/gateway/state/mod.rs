@@ -108,6 +108,8 @@ struct Transaction {
     acknowledges: bool,
     /// What it acknowledges of subscriptions that have ended since: it goes back if this is undone.
     orphans: Vec<(u64, Box<str>)>,
+    /// What it says of deliveries, by their numbers, where the broker would do so at once.
+    kept: Vec<(u64, Verb)>,
 }
 
 #[derive(Debug)]
@@ -385,9 +387,13 @@ impl State {
             // It was open when the connection was lost.
             return Err(Box::new(Failure::lost(receipt.map(Into::into))));
         };
+        let mut kept = Vec::new();
         if transaction.acknowledges
             && let Some(member) = self.members.get_mut(&member)
         {
+            if commits {
+                kept = member.kept(&transaction.kept);
+            }
             member.close_transaction(id, commits);
         }
         let name = self.transaction(member, id);
@@ -401,6 +407,7 @@ impl State {
                     receipt.map(Into::into),
                 ))
             })?;
+        self.acknowledge_kept(member, &kept);
         if !commits {
             self.return_orphans(transaction.orphans);
         }
