@@ -15,17 +15,13 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 use thiserror::Error;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::config::{GatewayConfig, Upstream};
-
-/// A connection's bytes.
-pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+use super::{
+    config::{GatewayConfig, Upstream},
+    socket::{Io, Socket},
+};
 
 /// Failures in a row from which on a broker is left alone for a while.
 const FAILURES: u32 = 3;
@@ -185,6 +181,7 @@ impl Servers {
         let stream = TcpStream::connect((upstream.host.as_str(), upstream.port)).await?;
         // Frames are written as many as there are; waiting for more of them only delays.
         stream.set_nodelay(true)?;
+        let stream = Socket::new(stream);
         if !upstream.tls {
             return Ok(Box::new(stream));
         }

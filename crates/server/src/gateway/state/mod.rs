@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) held_since: Option<Instant>,
     /// For the engine.
     pub(super) publish: Vec<Command>,
+    /// To how many clients that goes, all messages together.
+    pub(super) fanned_out: u64,
     /// Bytes that may wait for a client.
     pub(super) max_waiting: usize,
 }
@@ -215,6 +217,7 @@ impl State {
             down_since: Some(Instant::now()),
             held_since: None,
             publish: Vec::new(),
+            fanned_out: 0,
             max_waiting,
         }
     }
