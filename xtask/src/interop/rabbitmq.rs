@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::process::Process;
-use crate::tools::{Failure, target};
+use crate::tools::{Failure, run, target};
 
 const BIN: &str = "/usr/lib/rabbitmq/bin";
 
@@ -55,30 +55,65 @@ impl Rabbit {
              disk_free_limit.absolute = 50MB\nlog.file = false\nlog.console = true\n"
         );
         fs::write(folder.join("rabbitmq.conf"), text)?;
-        let log = File::create(folder.join("output"))?;
         let mut rabbit = Self {
             folder,
             process: None,
             ports,
         };
-        let child = rabbit
+        rabbit.run()?;
+        rabbit.wait(web)?;
+        Ok(rabbit)
+    }
+
+    /// Starts the node, again if it was killed, and waits until it listens for STOMP.
+    pub(crate) fn run(&mut self) -> Result<(), Failure> {
+        let log = File::create(self.folder.join("output"))?;
+        let child = self
             .command("rabbitmq-server")
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()?;
-        rabbit.process = Some(Process(child));
+        self.process = Some(Process(child));
+        self.wait(self.ports[0])
+    }
+
+    fn wait(&self, port: u16) -> Result<(), Failure> {
         let begun = Instant::now();
-        for port in [stomp, web] {
-            while TcpStream::connect(("127.0.0.1", port)).is_err() {
-                if begun.elapsed() > LIMIT {
-                    let log = fs::read_to_string(rabbit.folder.join("output"))?;
-                    return Err(format!("RabbitMQ does not listen: {log}").into());
-                }
-                thread::sleep(PAUSE);
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if begun.elapsed() > LIMIT {
+                let log = fs::read_to_string(self.folder.join("output"))?;
+                return Err(format!("RabbitMQ does not listen: {log}").into());
             }
+            thread::sleep(PAUSE);
         }
-        Ok(rabbit)
+        Ok(())
+    }
+
+    /// Stops the node, as `kill -9` does.
+    pub(crate) fn kill(&mut self) -> Result<(), Failure> {
+        // The program that was started is a shell around it.
+        let pid = fs::read_to_string(self.folder.join("pid"))?;
+        run(Command::new("kill").args(["-KILL", pid.trim()]))?;
+        if let Some(mut process) = self.process.take() {
+            process.0.wait()?;
+        }
+        Ok(())
+    }
+
+    /// How many connections of STOMP it has.
+    pub(crate) fn connections(&self) -> Result<usize, Failure> {
+        let mut list = self.command("rabbitmqctl");
+        let output = list
+            .args(["-q", "list_stomp_connections", "conn_name"])
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        Ok(text.lines().filter(|line| line.contains("->")).count())
+    }
+
+    /// The port of STOMP over TCP.
+    pub(crate) fn port(&self) -> u16 {
+        self.ports[0]
     }
 
     pub(crate) fn tcp(&self) -> String {
@@ -121,7 +156,9 @@ impl Rabbit {
 
 impl Drop for Rabbit {
     fn drop(&mut self) {
-        let _ = self.command("rabbitmqctl").args(["-q", "stop"]).status();
+        if self.process.is_some() {
+            let _ = self.command("rabbitmqctl").args(["-q", "stop"]).status();
+        }
         if let Some(Process(child)) = &mut self.process {
             let begun = Instant::now();
             while matches!(child.try_wait(), Ok(None)) && begun.elapsed() < STOP_LIMIT {
