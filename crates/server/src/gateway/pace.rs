@@ -2,13 +2,20 @@
 //!
 //! A broker writes its messages one by one, and most of what one costs the gateway is the kernel's: a
 //! read, and a write to each client that it is for. Where many go out, those that come within a
-//! millisecond of others are read together. Where few do each is read when it comes, and so it is
+//! millisecond or a few of others are read together. Where few do each is read when it comes, and so it is
 //! where gathering makes them fewer, as it may with clients that have only a handful under way.
 
 use std::time::Duration;
 
-/// How long frames gather.
+/// How long frames gather at least.
 const PAUSE: Duration = Duration::from_millis(1);
+
+/// About what a delivery takes to write. What comes before the last clients have what was read gathers:
+/// it would only be written to the first ones again, by itself.
+const DELIVERY: Duration = Duration::from_nanos(500);
+
+/// How long frames gather at most.
+const LONGEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// Over how long frames are counted.
 const SPELL: Duration = Duration::from_millis(50);
@@ -82,7 +89,7 @@ impl Pace {
         }
         match self.mode {
             Mode::AtOnce { .. } => None,
-            Mode::Trial { .. } | Mode::Gathering => Some(PAUSE),
+            Mode::Trial { .. } | Mode::Gathering => Some(pause(taken.deliveries)),
         }
     }
 
@@ -109,6 +116,12 @@ impl Pace {
         self.all = Taken::default();
         self.reads = 0;
     }
+}
+
+/// How long frames gather behind so many deliveries.
+fn pause(deliveries: u64) -> Duration {
+    let deliveries = u32::try_from(deliveries).unwrap_or(u32::MAX);
+    (DELIVERY * deliveries).clamp(PAUSE, LONGEST_PAUSE)
 }
 
 #[cfg(test)]
