@@ -28,9 +28,8 @@ use super::{
     kind,
     mail::Failure,
     pace::{Pace, Taken},
-    servers::jittered,
+    servers::{Io, jittered},
     skip::{self, Skip, Skipped},
-    socket::Io,
     state::State,
     topics::Topic,
 };
@@ -643,8 +642,8 @@ impl Wire {
                 }
             }
         }
-        let deliveries = frames + std::mem::take(&mut work.fanned_out);
         let mut commands: Vec<Command> = std::mem::take(&mut work.publish);
+        let deliveries = frames + std::mem::take(&mut work.fanned_out);
         drop(work);
         if let Some(engine) = engine
             && !commands.is_empty()

@@ -15,13 +15,26 @@ use rustls::{
     pki_types::{CertificateDer, ServerName, pem::PemObject as _},
 };
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 use tokio_rustls::TlsConnector;
 
 use super::{
     config::{GatewayConfig, Upstream},
-    socket::{Io, Socket},
+    socket::Socket,
 };
+
+/// A connection's bytes.
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Nothing is read for a moment: until a read finds nothing, nobody is woken for what comes.
+    ///
+    /// # Errors
+    ///
+    /// The socket can't be used any more.
+    fn doze(&mut self) -> io::Result<()>;
+}
 
 /// Failures in a row from which on a broker is left alone for a while.
 const FAILURES: u32 = 3;

@@ -13,15 +13,7 @@ use tokio::{
 };
 use tokio_rustls::client::TlsStream;
 
-/// A connection's bytes.
-pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
-    /// Nothing is read for a moment: until a read finds nothing, nobody is woken for what comes.
-    ///
-    /// # Errors
-    ///
-    /// The socket can't be used any more.
-    fn doze(&mut self) -> io::Result<()>;
-}
+use super::servers::Io;
 
 /// A socket. Those that doze are not watched: what arrives wakes nobody, and is found by the next read.
 #[derive(Debug)]

@@ -56,6 +56,8 @@ pub(super) struct State {
     /// Subscriptions that have ended while the broker may still send something for them.
     ending: HashMap<u64, Ending>,
     deliveries: Deliveries,
+    /// To how many clients the messages of topics go that are for the engine, all together.
+    pub(super) fanned_out: u64,
     next: u64,
     /// Nobody uses it any more.
     pub(super) is_closing: bool,
@@ -64,8 +66,6 @@ pub(super) struct State {
     pub(super) held_since: Option<Instant>,
     /// For the engine.
     pub(super) publish: Vec<Command>,
-    /// To how many clients that goes, all messages together.
-    pub(super) fanned_out: u64,
     /// Bytes that may wait for a client.
     pub(super) max_waiting: usize,
 }
@@ -212,12 +212,12 @@ impl State {
             awaited: BTreeMap::new(),
             ending: HashMap::new(),
             deliveries: Deliveries::default(),
+            fanned_out: 0,
             next: 1,
             is_closing: false,
             down_since: Some(Instant::now()),
             held_since: None,
             publish: Vec::new(),
-            fanned_out: 0,
             max_waiting,
         }
     }
