@@ -178,6 +178,22 @@ impl Rabbit {
         format!("ws://127.0.0.1:{}/ws", self.ports.web)
     }
 
+    /// The port of STOMP over TCP.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports.stomp
+    }
+
+    /// How many connections of STOMP over TCP it has.
+    ///
+    /// # Errors
+    ///
+    /// There is no `rabbitmqctl`.
+    pub fn connections(&self) -> io::Result<usize> {
+        let list = self.control(&["list_stomp_connections", "conn_name"])?;
+        Ok(list.lines().filter(|line| line.contains("->")).count())
+    }
+
     /// What `rabbitmqctl` says. It may fail: then what it says is empty.
     ///
     /// # Errors

@@ -56,6 +56,8 @@ pub(super) struct State {
     /// Subscriptions that have ended while the broker may still send something for them.
     ending: HashMap<u64, Ending>,
     deliveries: Deliveries,
+    /// To how many clients the messages of topics go that are for the engine, all together.
+    pub(super) fanned_out: u64,
     next: u64,
     /// Nobody uses it any more.
     pub(super) is_closing: bool,
@@ -212,6 +214,7 @@ impl State {
             awaited: BTreeMap::new(),
             ending: HashMap::new(),
             deliveries: Deliveries::default(),
+            fanned_out: 0,
             next: 1,
             is_closing: false,
             down_since: Some(Instant::now()),
