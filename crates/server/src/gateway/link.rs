@@ -38,7 +38,7 @@ use crate::{connection::Shared, hub::Outbox};
 pub(super) const CONGESTED: usize = 1 << 20;
 
 /// The longest wait between two attempts.
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// Reads in a row before others get their turn.
 const TURN: usize = 16;
@@ -237,8 +237,13 @@ pub(super) async fn run(
         let mut wire = match open(&gateway, &identity).await {
             Ok(wire) => wire,
             Err(refused) => {
-                let text = &refused.failure.detail;
-                warn!(reason = text.trim_end(), "no connection to a broker");
+                let reason = refused.failure.detail.trim_end();
+                if is_shared {
+                    warn!(reason, "no connection to a broker");
+                } else {
+                    // There may be thousands of them.
+                    debug!(reason, "no connection to a broker for a client");
+                }
                 if let Some(first) = first.take() {
                     // Whoever asked may have gone.
                     let _ = first.send(Err(refused.failure));
@@ -247,7 +252,7 @@ pub(super) async fn run(
                 if !link.bears(&refused, is_shared, &gateway) {
                     return;
                 }
-                time::sleep(jittered(wait)).await;
+                gateway.servers.wait(wait).await;
                 wait = (wait * 2).min(LONGEST);
                 continue;
             }
