@@ -89,6 +89,10 @@ fn plain_route<'a>(
         let has_wildcard = purpose == Purpose::Subscribe && is_topic && is_pattern(rest);
         return match kind {
             UpstreamKind::Rabbitmq => {
+                if !is_topic && rest.contains(['\r', '\n']) {
+                    // It makes the queue without them, and closes the connection of who asks for it with.
+                    return Err("has the end of a line in it, which RabbitMQ leaves out of names");
+                }
                 if has_wildcard && rest.contains('/') {
                     return Err(
                         "has a wildcard and a /: RabbitMQ's levels are parted by dots alone",
@@ -415,6 +419,8 @@ pub(super) fn is_own_message(kind: UpstreamKind, name: &str, value: &str) -> boo
         "expiration" => value.parse::<u32>().is_err(),
         "timestamp" => value.parse::<u64>().is_err(),
         "user-id" | "message-id" | "durable" | "auto-delete" | "exclusive" => true,
+        // Further routing keys, which it takes from lists alone.
+        "CC" | "BCC" => true,
         name => is_queue_argument(name),
     }
 }
