@@ -274,6 +274,10 @@ impl Client {
             return Err(refused(why, receipt));
         }
         let length = self.length(frame, is_text);
+        let queue = match on_own || self.main.is_own {
+            true => self.odd_queue(&route, frame),
+            false => None,
+        };
         let seat = match on_own {
             true => self.own_seat(receipt)?,
             false => &mut self.main,
@@ -307,8 +311,10 @@ impl Client {
             let others = others.iter().map(|(name, value)| (&**name, &**value));
             work.request(member, Verb::Send, own.chain(others), body, length, receipt)
         };
-        drop(work);
         sent.map_err(|error| refused(&error.to_string(), receipt))?;
+        if let Some(queue) = queue {
+            work.expect_queue(&queue);
+        }
         Ok(Act::Done)
     }
 
@@ -326,6 +332,23 @@ impl Client {
             true => ContentLength::Never,
             false => ContentLength::Always,
         }
+    }
+
+    /// The queue that a frame makes otherwise than others would: RabbitMQ closes the connection of who
+    /// then comes for it without those headers.
+    fn odd_queue(&self, route: &Route<'_>, frame: &FrameRef<'_>) -> Option<String> {
+        if self.gateway.config.kind != UpstreamKind::Rabbitmq
+            || self.gateway.pool.is_empty()
+            || !frame.headers().any(|(name, _)| kind::is_of_queue(&name))
+        {
+            return None;
+        }
+        let queue = match frame.header("x-queue-name") {
+            Some(name) => kind::queue_named(&name),
+            None if route.is_topic => return None,
+            None => route.destination.as_ref().to_owned(),
+        };
+        (!self.gateway.is_quarantined(&queue)).then_some(queue)
     }
 
     /// The client's own connection, which is made when it is first needed.
@@ -458,14 +481,17 @@ impl Client {
             };
             all.push((name.as_ref().into(), value));
         }
+        let queue = match on_own {
+            true => self.odd_queue(&route, frame),
+            false => None,
+        };
         let seat = match on_own {
             true => self.own_seat(receipt)?,
             false => &mut self.main,
         };
         seat.is_used = true;
-        let number = seat
-            .link
-            .work()
+        let mut work = seat.link.work();
+        let number = work
             .subscribe(Subscribe {
                 member: seat.member,
                 id: given.map(Into::into),
@@ -476,6 +502,10 @@ impl Client {
                 receipt: receipt.map(Into::into),
             })
             .map_err(|error| refused(&error.to_string(), receipt))?;
+        if let Some(queue) = queue {
+            work.expect_queue(&queue);
+        }
+        drop(work);
         self.subscriptions
             .insert(id.into(), Place::Seat { on_own, number });
         Ok(Act::Done)

@@ -418,11 +418,21 @@ pub(super) fn is_own_message(kind: UpstreamKind, name: &str, value: &str) -> boo
         "priority" => value.parse::<u8>().is_err(),
         "expiration" => value.parse::<u32>().is_err(),
         "timestamp" => value.parse::<u64>().is_err(),
-        "user-id" | "message-id" | "durable" | "auto-delete" | "exclusive" => true,
+        "user-id" | "message-id" => true,
         // Further routing keys, which it takes from lists alone.
         "CC" | "BCC" => true,
-        name => is_queue_argument(name),
+        name => is_of_queue(name),
     }
+}
+
+/// Whether RabbitMQ makes a queue by that header that is not as it makes it without any.
+pub(super) fn is_of_queue(name: &str) -> bool {
+    is_queue_argument(name) || matches!(name, "durable" | "auto-delete" | "exclusive")
+}
+
+/// The queue of that name, as RabbitMQ's `/queue/` destinations spell it.
+pub(super) fn queue_named(name: &str) -> String {
+    format!("/queue/{}", encoded(name))
 }
 
 /// Headers that RabbitMQ takes for arguments of the queue.
@@ -446,10 +456,7 @@ fn is_queue_argument(name: &str) -> bool {
 /// Headers by which a subscription asks for what the connection's own identity, or the broker's own
 /// queue, stands behind.
 pub(super) fn is_own_subscription(kind: UpstreamKind, name: &str, value: &str) -> bool {
-    if kind == UpstreamKind::Rabbitmq
-        && (is_queue_argument(name)
-            || matches!(name, "durable" | "auto-delete" | "exclusive" | "x-priority"))
-    {
+    if kind == UpstreamKind::Rabbitmq && (is_of_queue(name) || name == "x-priority") {
         return true;
     }
     match name {
@@ -474,7 +481,7 @@ pub(super) fn is_shared_subscription(kind: UpstreamKind, name: &str) -> bool {
 pub(super) fn queue_at_fault(body: &str) -> Option<String> {
     let (_, rest) = body.split_once("queue '")?;
     let (name, _) = rest.split_once('\'')?;
-    Some(format!("/queue/{}", encoded(name)))
+    Some(queue_named(name))
 }
 
 /// Headers that some brokers let through to consumers, and that mean nothing to these.
@@ -581,6 +588,7 @@ mod tests {
             ("user-id", "bob"),
             ("x-max-length", "5"),
             ("x-queue-type", "stream"),
+            ("CC", "abc"),
             ("durable", "false"),
             ("message-id", "1"),
         ] {

@@ -628,6 +628,9 @@ impl Wire {
                 }
             }
         }
+        for queue in std::mem::take(&mut work.declared) {
+            self.gateway.quarantine.add(&queue);
+        }
         let mut commands: Vec<Command> = std::mem::take(&mut work.publish);
         drop(work);
         if let Some(engine) = engine
@@ -651,7 +654,7 @@ impl Wire {
         let body = String::from_utf8_lossy(frame.body());
         if let Some(queue) = kind::queue_at_fault(&body) {
             state.refuse_destination(&queue, &body);
-            gateway.quarantine.add(queue);
+            gateway.quarantine.add(&queue);
         }
     }
 

@@ -57,6 +57,7 @@ impl State {
                 subscription,
                 is_last,
             }) => self.ended(subscription, is_last),
+            Some(Awaited::Declared { queue }) => self.declared.push(queue),
             None => {}
         }
     }
@@ -142,7 +143,7 @@ impl State {
                 self.tell(Some(member), Item::Bye);
                 true
             }
-            Some(Awaited::Ended { .. }) | None => false,
+            Some(Awaited::Ended { .. } | Awaited::Declared { .. }) | None => false,
         }
     }
 

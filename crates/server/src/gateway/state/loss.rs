@@ -106,7 +106,7 @@ impl State {
                     };
                     self.awaited.insert(subscription, kept);
                 }
-                Awaited::Ended { .. } => {}
+                Awaited::Ended { .. } | Awaited::Declared { .. } => {}
             }
         }
         let floor = self.next;

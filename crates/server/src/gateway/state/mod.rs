@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) held_since: Option<Instant>,
     /// For the engine.
     pub(super) publish: Vec<Command>,
+    /// Queues that are otherwise than those that others would make.
+    pub(super) declared: Vec<Box<str>>,
     /// Bytes that may wait for a client.
     pub(super) max_waiting: usize,
 }
@@ -175,6 +177,8 @@ enum Awaited {
     Barrier { member: u64 },
     /// A subscription has ended at the broker. `is_last`: and all that it had sent has come.
     Ended { subscription: u64, is_last: bool },
+    /// The broker has that queue, as a client's frame asked for it.
+    Declared { queue: Box<str> },
 }
 
 #[derive(Debug)]
@@ -215,6 +219,7 @@ impl State {
             down_since: Some(Instant::now()),
             held_since: None,
             publish: Vec::new(),
+            declared: Vec::new(),
             max_waiting,
         }
     }
@@ -436,6 +441,14 @@ impl State {
         Ok(())
     }
 
+    /// A frame was written that makes a queue otherwise than others would. Once the broker has taken it
+    /// that is known.
+    pub(super) fn expect_queue(&mut self, queue: &str) {
+        let queue = queue.into();
+        // Numbers can always be written.
+        let _ = self.ask(None, Awaited::Declared { queue });
+    }
+
     /// A client is gone: what is its own ends.
     pub(super) fn leave(&mut self, member: u64) {
         if self.is_own {
@@ -471,7 +484,9 @@ impl State {
                 Awaited::Client { member: of, .. } | Awaited::Barrier { member: of } => {
                     *of != member
                 }
-                Awaited::Subscribed { .. } | Awaited::Ended { .. } => true,
+                Awaited::Subscribed { .. } | Awaited::Ended { .. } | Awaited::Declared { .. } => {
+                    true
+                }
             });
         }
     }
