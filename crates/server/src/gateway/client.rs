@@ -301,12 +301,14 @@ impl Client {
         let own = own.iter().flatten().copied();
         let body = frame.body();
         let sent = if frame.is_plain() {
-            let others = frame.plain_headers().filter(|(name, _)| !is_send_own(name));
+            let others = frame
+                .plain_headers()
+                .filter(|(name, _)| !is_send_own(kind, name));
             work.request(member, Verb::Send, own.chain(others), body, length, receipt)
         } else {
             let others: Vec<_> = frame
                 .headers()
-                .filter(|(name, _)| !is_send_own(name))
+                .filter(|(name, _)| !is_send_own(kind, name))
                 .collect();
             let others = others.iter().map(|(name, value)| (&**name, &**value));
             work.request(member, Verb::Send, own.chain(others), body, length, receipt)
@@ -687,10 +689,14 @@ fn refused(why: &str, receipt: Option<&str>) -> Box<Failure> {
     Box::new(Failure::refused(why, receipt.map(Into::into)))
 }
 
-/// Headers of a `SEND` that are written anew.
-fn is_send_own(name: &str) -> bool {
-    matches!(
-        name,
-        "destination" | "receipt" | "transaction" | "content-length" | "destination-type"
-    )
+/// Headers of a `SEND` that are written anew, or that are a broker's alone to write: some let a client's
+/// through, and then nobody knows whose a message is.
+fn is_send_own(kind: UpstreamKind, name: &str) -> bool {
+    match name {
+        "destination" | "receipt" | "transaction" | "content-length" | "destination-type" => true,
+        "subscription" | "ack" | "redelivered" | "JMSXUserID" | "JMSXDeliveryCount" => true,
+        // RabbitMQ itself refuses it.
+        "message-id" => kind != UpstreamKind::Rabbitmq,
+        _ => false,
+    }
 }

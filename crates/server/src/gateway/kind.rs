@@ -121,6 +121,8 @@ fn plain_route<'a>(
                     ..plain(true, false)
                 })
             }
+            // With prefixes of its own it would take that for one.
+            UpstreamKind::Artemis if rest.starts_with('/') => Err("has nothing between two /"),
             UpstreamKind::Artemis => {
                 let header = match purpose {
                     Purpose::Send => "destination-type",
@@ -320,24 +322,14 @@ pub(super) fn asked_prefetch(name: &str, value: &str) -> Option<u32> {
     }
 }
 
-/// Whether a name, or the rest of a pattern, is where messages to users go.
+/// Whether a name, or one of those in a list, is where messages to users go, however it is spelt.
 fn keeps_users(kind: UpstreamKind, name: &str) -> bool {
-    let decoded = match kind {
-        UpstreamKind::Rabbitmq => percent_encoding::percent_decode_str(name).decode_utf8_lossy(),
-        _ => Cow::Borrowed(name),
-    };
-    [
-        "/topic/",
-        "/exchange/amq.topic/",
-        "jms.topic.",
-        "topic://",
-        "",
-    ]
-    .iter()
-    .any(|prefix| {
-        let rest = decoded.strip_prefix(prefix);
-        rest.is_some_and(|rest| rest.starts_with(USERS))
-    })
+    match kind {
+        UpstreamKind::Rabbitmq => percent_encoding::percent_decode_str(name)
+            .decode_utf8_lossy()
+            .contains(USERS),
+        _ => name.contains(USERS),
+    }
 }
 
 /// The names that rules have to allow, as the broker will read a destination. None: it is nobody's to
@@ -567,14 +559,19 @@ mod tests {
 
     #[test]
     fn where_users_are_nobody_else_may_go() {
-        for name in [
-            "/topic/stompbox.user.ann.queue.x",
-            "/topic/stompbox.user.#",
-            "/topic/stompbox%2Euser.ann.queue.x",
-            "/exchange/amq.topic/stompbox.user.ann.queue.x",
+        use UpstreamKind::{Activemq, Artemis, Hornetq, Rabbitmq};
+        for (kind, name) in [
+            (Rabbitmq, "/topic/stompbox.user.ann.queue.x"),
+            (Rabbitmq, "/topic/stompbox.user.#"),
+            (Rabbitmq, "/topic/stompbox%2Euser.ann.queue.x"),
+            (Rabbitmq, "/exchange/amq.topic/stompbox.user.ann.queue.x"),
+            (Activemq, "/topic/a,/topic/stompbox.user.ann.queue.x"),
+            (Activemq, "/topic/a,topic://stompbox.user.ann.queue.x"),
+            (Artemis, "/queue/stompbox.user.ann.queue.x"),
+            (Hornetq, "jms.topic.stompbox.user.ann.queue.x"),
         ] {
             for purpose in [Purpose::Send, Purpose::Subscribe] {
-                assert!(to(UpstreamKind::Rabbitmq, purpose, name).is_err(), "{name}");
+                assert!(to(kind, purpose, name).is_err(), "{name}");
             }
         }
     }
@@ -634,6 +631,12 @@ mod tests {
                 Purpose::Send,
                 "/temp-queue/a",
                 "temporary",
+            ),
+            (
+                UpstreamKind::Artemis,
+                Purpose::Subscribe,
+                "/queue//topic/secret",
+                "nothing between",
             ),
             (
                 UpstreamKind::Generic,

@@ -6,7 +6,7 @@ use std::{
 };
 
 use stompbox_broker::{Command, Message};
-use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, encode};
+use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, Version, encode};
 
 use super::{
     Ack, Awaited, State, Target, Unacked,
@@ -202,8 +202,9 @@ impl State {
             return;
         };
         let Some(subscription) = self.subscriptions.get(&number) else {
+            let ack = self.ack_of(frame).or_else(|| frame.header("message-id"));
             if let Some(ending) = self.ending.get_mut(&number)
-                && let Some(ack) = frame.header("ack").or_else(|| frame.header("message-id"))
+                && let Some(ack) = ack
             {
                 ending.back.push(ack.as_ref().into());
             }
@@ -238,12 +239,12 @@ impl State {
             return;
         }
         let number_of_delivery = self.next;
+        let ack = self.ack_of(frame);
         let Some(own) = self.members.get_mut(&member) else {
             return;
         };
         let waits = subscription.ack != Ack::None;
         let message_id = frame.header("message-id").unwrap_or_default();
-        let ack = frame.header("ack");
         let mut written = None;
         let mut ack_text = None;
         if waits {
@@ -303,6 +304,12 @@ impl State {
         }
     }
 
+    /// What acknowledges a message in 1.2. Before that it is a header like others, and a producer's.
+    pub(super) fn ack_of<'f>(&self, frame: &'f FrameRef<'_>) -> Option<Cow<'f, str>> {
+        let has_ack = self.up.is_some_and(|up| up.version == Version::V1_2);
+        frame.header("ack").filter(|_| has_ack)
+    }
+
     /// A message that the client's selector leaves out: nobody else acknowledges it, and what is not
     /// acknowledged stands in the way of what comes after it.
     fn pass_over(&mut self, subscription: u64, frame: &FrameRef<'_>) {
@@ -314,7 +321,7 @@ impl State {
             number: 0,
             subscription,
             message_id: frame.header("message-id").unwrap_or_default().into(),
-            ack: frame.header("ack").map(Into::into),
+            ack: self.ack_of(frame).map(Into::into),
             transaction: None,
         };
         let headers = self.ack_headers(&delivery, &upstream);
