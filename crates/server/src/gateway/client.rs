@@ -288,9 +288,11 @@ impl Client {
         if let Some(reply) = &reply
             && kind == UpstreamKind::Rabbitmq
         {
-            work.imply(member, reply, reply, false);
+            work.imply(member, reply, reply, false)
+                .ok_or_else(|| too_many_replies(receipt))?;
         }
-        let transaction = transaction
+        let open = transaction;
+        let transaction = open
             .map(|id| work.open_transaction(member, id, receipt))
             .transpose()?;
         let own = [
@@ -314,6 +316,9 @@ impl Client {
             work.request(member, Verb::Send, own.chain(others), body, length, receipt)
         };
         sent.map_err(|error| refused(&error.to_string(), receipt))?;
+        if let (Some(id), Some(_)) = (open, receipt) {
+            work.keep_receipt(member, id);
+        }
         if let Some(queue) = queue {
             work.expect_queue(&queue);
         }
@@ -393,7 +398,8 @@ impl Client {
         if kind == UpstreamKind::Rabbitmq && destination.starts_with("/temp-queue/") {
             let seat = self.own_seat(receipt)?;
             let (member, on_own) = (seat.member, seat.is_own);
-            let number = seat.link.work().imply(member, destination, id, true);
+            let implied = seat.link.work().imply(member, destination, id, true);
+            let number = implied.ok_or_else(|| too_many_replies(receipt))?;
             self.subscriptions
                 .insert(id.into(), Place::Seat { on_own, number });
             return Ok(Act::Receipt(receipt.map(Into::into)));
@@ -444,6 +450,10 @@ impl Client {
             .filter_map(|(name, value)| kind::asked_prefetch(name, value))
             .min();
         let messages = match on_own {
+            // RabbitMQ knows no end otherwise, and all that is not acknowledged is kept in mind here.
+            true if kind == UpstreamKind::Rabbitmq && shared_ack != Ack::None => {
+                asked.or(Some(u16::MAX.into()))
+            }
             true => asked,
             false => Some(asked.unwrap_or(config.prefetch).min(config.prefetch)),
         };
@@ -683,6 +693,12 @@ impl Drop for Client {
             }
         }
     }
+}
+
+fn too_many_replies(receipt: Option<&str>) -> Box<Failure> {
+    let most = state::MOST_NAMES;
+    let why = format!("a connection can't have more than {most} destinations for replies");
+    refused(&why, receipt)
 }
 
 fn refused(why: &str, receipt: Option<&str>) -> Box<Failure> {

@@ -1,9 +1,6 @@
 //! What a broker sends: whose it is, and how its client gets it.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use stompbox_broker::{Command, Message};
 use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, Version, encode};
@@ -15,12 +12,15 @@ use super::{
 use crate::gateway::{
     config::UpstreamKind,
     kind,
-    mail::{Failure, Item, RECEIPT, Written},
+    mail::{Failure, Item, Written},
     view::View,
 };
 
 /// Bytes before a client from which on its own connection is not read.
 pub(crate) const STALL: usize = 1 << 20;
+
+/// Deliveries that may wait for a client's acknowledgement, where its broker sends as many as there are.
+const MOST_UNACKED: usize = 1 << 18;
 
 impl State {
     /// Takes `RECEIPT`.
@@ -32,24 +32,25 @@ impl State {
             Some(Awaited::Client {
                 member, receipt, ..
             }) => {
-                if let Some(own) = self.members.get(&member) {
-                    own.owed
-                        .fetch_sub(RECEIPT + receipt.len(), Ordering::Relaxed);
-                }
+                self.given(member, &receipt);
                 self.tell(Some(member), Item::Receipt(receipt));
             }
             Some(Awaited::Subscribed {
                 subscription,
                 receipt,
-            }) => match self.subscriptions.get(&subscription).map(|it| &it.target) {
-                Some(Target::Topic(topic)) => topic.activate(),
-                Some(Target::Member { member, .. }) => {
-                    if let Some(receipt) = receipt {
-                        self.tell(Some(*member), Item::Receipt(receipt));
+            }) => {
+                let Some(confirmed) = self.subscriptions.get_mut(&subscription) else {
+                    return;
+                };
+                confirmed.losses = 0;
+                match (confirmed.target.clone(), receipt) {
+                    (Target::Topic(topic), _) => topic.activate(),
+                    (Target::Member { member, .. }, Some(receipt)) => {
+                        self.tell(Some(member), Item::Receipt(receipt));
                     }
+                    (Target::Member { .. }, None) => {}
                 }
-                None => {}
-            },
+            }
             Some(Awaited::Barrier { member }) => {
                 self.tell(Some(member), Item::Bye);
             }
@@ -247,6 +248,18 @@ impl State {
         let message_id = frame.header("message-id").unwrap_or_default();
         let mut written = None;
         let mut ack_text = None;
+        if waits && own.window.len() >= MOST_UNACKED {
+            let failure = Failure {
+                message: "slow consumer".into(),
+                detail: format!(
+                    "{MOST_UNACKED} messages wait for this client's acknowledgement.\n"
+                ),
+                code: "slow-consumer",
+                retry: "later",
+                receipt: None,
+            };
+            return self.tell(Some(member), Item::Failure(Box::new(failure)));
+        }
         if waits {
             self.next += 1;
             own.window.push_back(Unacked {

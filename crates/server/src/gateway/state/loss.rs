@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::atomic::Ordering, time::Instant};
 
-use stompbox_proto::{Dialect, Version, encode};
+use stompbox_proto::{Dialect, Version};
 
-use super::{Awaited, Deliveries, State, Target, Up};
+use super::{Awaited, Deliveries, State, Target, Up, write};
 use crate::gateway::mail::{Failure, Item};
 
 /// Connections that may be lost before the broker has confirmed a subscription; then its client is told, and
@@ -53,7 +53,7 @@ impl State {
         self.held_since = None;
         for held in std::mem::take(&mut self.held) {
             let headers = held.headers.iter().map(|(n, v)| (&**n, &**v));
-            let encoded = encode(
+            let encoded = write(
                 &mut self.out,
                 dialect,
                 held.verb,

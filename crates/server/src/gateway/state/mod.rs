@@ -22,7 +22,7 @@ use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, Versi
 
 pub(super) use acknowledge::{ACK_OWN, ACK_SHARED, Acknowledge, Name};
 use ending::{Deliveries, Ending};
-pub(super) use subscriptions::Subscribe;
+pub(super) use subscriptions::{MOST_NAMES, Subscribe};
 
 use super::{
     config::UpstreamKind,
@@ -110,6 +110,8 @@ struct Transaction {
     acknowledges: bool,
     /// What it acknowledges of subscriptions that have ended since: it goes back if this is undone.
     orphans: Vec<(u64, Box<str>)>,
+    /// Receipts that its frames asked for. If it is undone RabbitMQ gives none of them.
+    receipts: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -266,7 +268,7 @@ impl State {
         length: ContentLength,
     ) -> Result<(), EncodeError> {
         if let Some(up) = self.up {
-            return encode(&mut self.out, up.dialect, verb, headers, body, length);
+            return write(&mut self.out, up.dialect, verb, headers, body, length);
         }
         // What no version can write is refused now.
         encode(
@@ -407,9 +409,40 @@ impl State {
                 ))
             })?;
         if !commits {
+            self.give_receipts(member, &transaction.receipts);
             self.return_orphans(transaction.orphans);
         }
         Ok(())
+    }
+
+    /// The frame before was part of an open transaction: the receipt that it asked for is kept in mind.
+    pub(super) fn keep_receipt(&mut self, member: u64, id: &str) {
+        let number = self.next - 1;
+        if let Some(Awaited::Client { .. }) = self.awaited.get(&number)
+            && let Some(own) = self.members.get_mut(&member)
+            && let Some(transaction) = own.transactions.get_mut(id)
+        {
+            transaction.receipts.push(number);
+        }
+    }
+
+    /// A transaction is undone: nothing more becomes of its frames, whatever the broker says.
+    fn give_receipts(&mut self, member: u64, numbers: &[u64]) {
+        for number in numbers {
+            let Some(Awaited::Client { receipt, .. }) = self.awaited.remove(number) else {
+                continue;
+            };
+            self.given(member, &receipt);
+            self.tell(Some(member), Item::Receipt(receipt));
+        }
+    }
+
+    /// A client waits for one receipt less.
+    fn given(&self, member: u64, receipt: &str) {
+        if let Some(own) = self.members.get(&member) {
+            own.owed
+                .fetch_sub(RECEIPT + receipt.len(), Ordering::Relaxed);
+        }
     }
 
     /// A client leaves when all that it sent has arrived.
@@ -510,6 +543,33 @@ impl State {
     pub(super) fn subscriptions(&self) -> usize {
         self.subscriptions.len()
     }
+}
+
+/// Writes a frame for a broker.
+///
+/// # Errors
+///
+/// What its version can't express: in 1.0 also blanks around a header's name, which some take for nothing,
+/// so that it would be another's.
+fn write<'h>(
+    out: &mut Vec<u8>,
+    dialect: Dialect,
+    verb: Verb,
+    headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+    body: &[u8],
+    length: ContentLength,
+) -> Result<(), EncodeError> {
+    let is_padded = |(name, _): &(&str, &str)| name.trim().len() < name.len();
+    if dialect == Dialect::V1_0
+        && let Some((name, _)) = headers.clone().find(is_padded)
+    {
+        return Err(EncodeError::Inexpressible {
+            octet: b' ',
+            at: name.find(char::is_whitespace).unwrap_or_default(),
+            text: name.into(),
+        });
+    }
+    encode(out, dialect, verb, headers, body, length)
 }
 
 /// A header, for as long as others beside it live.

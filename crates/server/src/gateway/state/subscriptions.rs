@@ -24,6 +24,9 @@ pub(crate) struct Subscribe {
     pub(crate) receipt: Option<Box<str>>,
 }
 
+/// Subscriptions of a client's own connection, those among them that its broker makes by itself.
+pub(crate) const MOST_NAMES: usize = 1024;
+
 impl State {
     /// What the broker knows a subscription by.
     pub(super) fn upstream_id(&self, number: u64, subscription: &Subscription) -> Box<str> {
@@ -65,14 +68,18 @@ impl State {
     }
 
     /// What comes for `name`, which the broker subscribes this connection to by itself, goes to the
-    /// client's subscription `id`. `again`: instead of another that was said before.
-    pub(crate) fn imply(&mut self, member: u64, name: &str, id: &str, again: bool) -> u64 {
+    /// client's subscription `id`. `again`: instead of another that was said before. `None`: there are too
+    /// many.
+    pub(crate) fn imply(&mut self, member: u64, name: &str, id: &str, again: bool) -> Option<u64> {
         if let Some(number) = self.names.get(name).copied() {
             if again && let Some(found) = self.subscriptions.get_mut(&number) {
                 let id = Some(id.into());
                 found.target = Target::Member { member, id };
             }
-            return number;
+            return Some(number);
+        }
+        if self.names.len() >= MOST_NAMES {
+            return None;
         }
         let number = self.number();
         let subscription = Subscription {
@@ -89,7 +96,7 @@ impl State {
         };
         self.names.insert(name.into(), number);
         self.subscriptions.insert(number, subscription);
-        number
+        Some(number)
     }
 
     /// Makes a subscription that clients share.

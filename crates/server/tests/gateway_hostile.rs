@@ -1,0 +1,167 @@
+//! Clients that try to harm others, or the gateway, by what they write in their frames.
+
+#[path = "common/broker.rs"]
+mod broker;
+mod common;
+#[path = "common/gateway.rs"]
+mod gateway;
+
+use broker::{Broker, V1_2};
+use common::header;
+use gateway::{BOTH, config, with};
+use stompbox_server::{GatewayMode, UpstreamKind};
+
+/// The next `SEND`; what the gateway asks for itself is answered.
+async fn sent(wire: &mut broker::Wire) -> String {
+    loop {
+        let frame = wire.frame().await;
+        if frame.starts_with("SEND\n") {
+            return frame;
+        }
+        if header(&frame, "receipt").is_some() {
+            wire.confirm(&frame).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_a_brokers_to_write_is_not_taken_from_clients() {
+    for mode in BOTH {
+        let mock = Broker::start().await;
+        let gateway = with(config(mode, &[mock.address])).await;
+        let mut client = gateway.raw().await;
+        client
+            .send(
+                "CONNECT\naccept-version:1.2\nhost:x\n\n\0SEND\ndestination:/queue/a\nsubscription:1\nack:1\n\
+                 message-id:1\nredelivered:true\nJMSXUserID:root\nJMSXDeliveryCount:9\nmine:yes\n\nx\0",
+            )
+            .await;
+        let mut wire = mock.accept(V1_2).await;
+        let frame = sent(&mut wire).await;
+        assert_eq!(header(&frame, "mine"), Some("yes"), "{frame}");
+        for name in [
+            "subscription",
+            "ack",
+            "message-id",
+            "redelivered",
+            "JMSXUserID",
+            "JMSXDeliveryCount",
+        ] {
+            assert_eq!(header(&frame, name), None, "{frame}");
+        }
+        gateway.stop().await;
+    }
+}
+
+/// Before 1.2 an `ack` header is a producer's.
+#[tokio::test]
+async fn a_producers_ack_header_acknowledges_nothing() {
+    let mock = Broker::start().await;
+    let mut pooled = config(GatewayMode::Pooled, &[mock.address]);
+    pooled.kind = UpstreamKind::Rabbitmq;
+    let gateway = with(pooled).await;
+    let mut wire = mock.accept("CONNECTED\nversion:1.1\n\n").await;
+    let mut client = gateway.client("1.2").await;
+    client
+        .send("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\n\n\0")
+        .await;
+    let subscribe = wire.expect("SUBSCRIBE").await;
+    wire.confirm(&subscribe).await;
+    let id = header(&subscribe, "id").unwrap();
+    wire.say(&format!(
+        "MESSAGE\nsubscription:{id}\nmessage-id:real\ndestination:/queue/a\nack:spoof\n\nx"
+    ))
+    .await;
+    client.message("x").await;
+    drop(client);
+    wire.expect("UNSUBSCRIBE").await;
+    let parked = wire.expect("SUBSCRIBE").await;
+    wire.confirm(&parked).await;
+    wire.expect("BEGIN").await;
+    let last = wire.expect("ABORT").await;
+    wire.confirm(&last).await;
+    let nack = wire.expect("NACK").await;
+    assert_eq!(header(&nack, "message-id"), Some("real"), "{nack}");
+    gateway.stop().await;
+}
+
+/// RabbitMQ never gives the receipts of what is undone: its client would wait for them, and in the end
+/// not be read any more.
+#[tokio::test]
+async fn an_aborted_transaction_owes_no_receipts() {
+    for mode in BOTH {
+        let mock = Broker::start().await;
+        let gateway = with(config(mode, &[mock.address])).await;
+        let mut client = gateway.raw().await;
+        client
+            .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+            .await;
+        let mut wire = mock.accept(V1_2).await;
+        client.frame().await;
+        let receipt = "r".repeat(4000);
+        // More than a client may wait for.
+        for round in 0..600 {
+            client
+                .send(&format!(
+                    "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\ntransaction:t\nreceipt:{receipt}\n\n\0\
+                     ABORT\ntransaction:t\nreceipt:{round}\n\n\0"
+                ))
+                .await;
+            wire.expect("BEGIN").await;
+            wire.expect("SEND").await;
+            let abort = wire.expect("ABORT").await;
+            let frame = client.frame().await;
+            assert_eq!(header(&frame, "receipt-id"), Some(&*receipt));
+            wire.confirm(&abort).await;
+            let frame = client.frame().await;
+            assert_eq!(header(&frame, "receipt-id"), Some(&*round.to_string()));
+        }
+        gateway.stop().await;
+    }
+}
+
+/// Some brokers of 1.0 take blanks around a header's name for nothing: it would be another's name.
+#[tokio::test]
+async fn a_name_with_blanks_does_not_become_another() {
+    let mock = Broker::start().await;
+    let gateway = with(config(GatewayMode::Pooled, &[mock.address])).await;
+    let mut wire = mock.accept("CONNECTED\nsession:1\n\n").await;
+    let mut client = gateway.client("1.2").await;
+    client
+        .send("SEND\ndestination:/queue/a\n receipt:7\n\nx\0")
+        .await;
+    client.error("invalid-request").await;
+    let mut other = gateway.client("1.2").await;
+    other.send("SEND\ndestination:/queue/a\n\nthe next\0").await;
+    let frame = wire.expect("SEND").await;
+    assert_eq!(common::body(&frame), "the next");
+    gateway.stop().await;
+}
+
+/// Each makes a queue at RabbitMQ, and a subscription here.
+#[tokio::test]
+async fn destinations_for_replies_are_bounded() {
+    let mock = Broker::start().await;
+    let mut passing = config(GatewayMode::Passthrough, &[mock.address]);
+    passing.kind = UpstreamKind::Rabbitmq;
+    let gateway = with(passing).await;
+    let mut client = gateway.raw().await;
+    client
+        .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        .await;
+    let mut wire = mock.accept(V1_2).await;
+    client.frame().await;
+    for number in 0..=1024 {
+        client
+            .send(&format!(
+                "SEND\ndestination:/queue/a\nreply-to:/temp-queue/{number}\n\nx\0"
+            ))
+            .await;
+        if number < 1024 {
+            wire.expect("SEND").await;
+        }
+    }
+    let error = client.error("invalid-request").await;
+    assert!(error.contains("1024"), "{error}");
+    gateway.stop().await;
+}
