@@ -414,3 +414,40 @@ async fn acknowledgements_find_their_message_by_its_id_alone() {
     gateway.stop().await;
     broker.stop().await;
 }
+
+/// The broker may have none.
+#[tokio::test]
+async fn a_broker_without_selectors_is_chosen_for() {
+    let mock = Broker::start().await;
+    let gateway = with(config(GatewayMode::Passthrough, &[mock.address])).await;
+    let mut client = gateway.raw().await;
+    client
+        .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        .await;
+    let mut broker = mock.accept(V1_2).await;
+    client.frame().await;
+    for (at, ack) in ["auto", "client", "client-individual"].iter().enumerate() {
+        client
+            .send(&format!(
+                "SUBSCRIBE\nid:{at}\ndestination:/topic/a\nack:{ack}\nselector:n > 1\n\n\0"
+            ))
+            .await;
+        let subscribe = broker.expect("SUBSCRIBE").await;
+        assert_eq!(header(&subscribe, "selector"), Some("n > 1"), "{subscribe}");
+        broker.confirm(&subscribe).await;
+        for n in 1..3 {
+            broker
+                .say(&format!(
+                    "MESSAGE\nsubscription:{at}\nmessage-id:{n}\nack:{at}-{n}\ndestination:/topic/a\nn:{n}\n\n{n}"
+                ))
+                .await;
+        }
+        client.message("2").await;
+        if at > 0 {
+            // Nobody else would acknowledge what is left out.
+            let left_out = broker.expect("ACK").await;
+            assert_eq!(header(&left_out, "id"), Some(&*format!("{at}-1")));
+        }
+    }
+    gateway.stop().await;
+}

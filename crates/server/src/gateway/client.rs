@@ -438,6 +438,13 @@ impl Client {
             }
             chosen_here = Selector::compile(text)
                 .map_err(|error| refused(&format!("selector: {error}"), receipt))?;
+        } else if let Some((_, text)) = selector
+            && kind == UpstreamKind::Generic
+            && route.is_topic
+        {
+            // Nobody knows whether the broker has any: what it has chosen is chosen here too. One that is
+            // none here it may understand.
+            chosen_here = Selector::compile(text).ok().flatten();
         }
         let shared_ack = match (on_own, ack) {
             (true, AckMode::Auto) => Ack::None,
@@ -480,7 +487,7 @@ impl Client {
         for (name, value) in &headers {
             let said = all.iter().any(|(own, _)| **own == **name)
                 || matches!(&**name, "id" | "receipt" | "content-length")
-                || (chosen_here.is_some() && name == "selector");
+                || (kind == UpstreamKind::Rabbitmq && name == "selector");
             if said || !(on_own || kind::is_shared_subscription(kind, name)) {
                 continue;
             }
