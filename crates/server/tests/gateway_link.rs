@@ -451,3 +451,35 @@ async fn a_broker_without_selectors_is_chosen_for() {
     }
     gateway.stop().await;
 }
+
+/// To RabbitMQ a virtual host.
+#[tokio::test]
+async fn a_client_may_name_its_host() {
+    for (host, wanted) in [
+        (Some("*"), "mine"),
+        (Some("all"), "all"),
+        (None, "127.0.0.1"),
+    ] {
+        let mock = Broker::start().await;
+        let mut passing = config(GatewayMode::Passthrough, &[mock.address]);
+        passing.host = host.map(Into::into);
+        let gateway = with(passing).await;
+        let mut client = gateway.raw().await;
+        client
+            .send("CONNECT\naccept-version:1.2\nhost:mine\nreceipt:1\nclient-id:me\n\n\0")
+            .await;
+        let connect = mock.take().await.expect("CONNECT").await;
+        assert_eq!(header(&connect, "host"), Some(wanted), "{connect}");
+        assert_eq!(header(&connect, "client-id"), Some("me"), "{connect}");
+        assert_eq!(header(&connect, "receipt"), None, "{connect}");
+        gateway.stop().await;
+    }
+    // Who shares a connection has nothing to say about it.
+    let mock = Broker::start().await;
+    let mut pooled = config(GatewayMode::Pooled, &[mock.address]);
+    pooled.host = Some("*".into());
+    let gateway = with(pooled).await;
+    let connect = mock.take().await.expect("CONNECT").await;
+    assert_eq!(header(&connect, "host"), Some("127.0.0.1"), "{connect}");
+    gateway.stop().await;
+}

@@ -49,6 +49,8 @@ const BRIEF: Duration = Duration::from_millis(1);
 /// With whose login a connection is made.
 #[derive(Clone, Default)]
 pub(super) struct Identity {
+    /// The client's own, where it counts.
+    pub(super) host: Option<String>,
     pub(super) login: Option<String>,
     pub(super) passcode: Option<String>,
     /// Further headers of `CONNECT`.
@@ -361,7 +363,10 @@ impl<E: std::error::Error> From<E> for Unopened {
 async fn open_at(gateway: &Arc<Gateway>, identity: &Identity, at: usize) -> Result<Wire, Unopened> {
     let epoch = Instant::now();
     let config = client::Config {
-        host: Some(gateway.host(at).to_owned()),
+        host: Some(match &identity.host {
+            Some(host) => host.clone(),
+            None => gateway.host(at).to_owned(),
+        }),
         login: identity.login.clone(),
         passcode: identity.passcode.clone(),
         heart_beat: gateway.config.heart_beat,

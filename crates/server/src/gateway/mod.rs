@@ -53,6 +53,9 @@ use quarantine::Quarantine;
 use servers::Servers;
 use topics::Topics;
 
+/// Stands for whatever `host` a client has in its `CONNECT`.
+const ANY_HOST: &str = "*";
+
 /// What all clients of a gateway share.
 pub(crate) struct Gateway {
     config: GatewayConfig,
@@ -124,6 +127,7 @@ pub(crate) struct Admitted {
 
 /// What a `CONNECT` says.
 pub(crate) struct Introduction {
+    host: Option<String>,
     login: Option<String>,
     passcode: Option<String>,
     headers: Vec<(String, String)>,
@@ -134,10 +138,18 @@ impl Introduction {
         let is_own = |name: &str| {
             matches!(
                 name,
-                "accept-version" | "host" | "heart-beat" | "login" | "passcode" | "x-dialect"
+                "accept-version"
+                    | "host"
+                    | "heart-beat"
+                    | "login"
+                    | "passcode"
+                    | "x-dialect"
+                    | "receipt"
+                    | "content-length"
             )
         };
         Self {
+            host: frame.header("host").map(std::borrow::Cow::into_owned),
             login: login.map(Into::into),
             passcode: passcode.map(Into::into),
             headers: frame
@@ -179,6 +191,7 @@ impl Gateway {
         let mut tasks = JoinSet::new();
         for link in &self.pool {
             let identity = Identity {
+                host: None,
                 login: self.config.login.clone(),
                 passcode: self.config.passcode.clone(),
                 headers: Vec::new(),
@@ -267,10 +280,10 @@ impl Gateway {
 
     fn host(&self, server: usize) -> &str {
         match (&self.config.host, self.config.kind) {
-            (Some(host), _) => host,
+            (Some(host), _) if host != ANY_HOST => host,
             // It is the virtual host there.
-            (None, UpstreamKind::Rabbitmq) => "/",
-            (None, _) => self.servers.host(server),
+            (_, UpstreamKind::Rabbitmq) => "/",
+            (_, _) => self.servers.host(server),
         }
     }
 
@@ -320,6 +333,7 @@ impl Gateway {
             principal,
             seat: Seat::take(Arc::clone(link), member, false, &outbox, dialect),
             identity: Identity {
+                host: None,
                 login: self.config.login.clone(),
                 passcode: self.config.passcode.clone(),
                 headers,
@@ -334,6 +348,9 @@ impl Gateway {
         dialect: Dialect,
     ) -> Result<Admitted, Failure> {
         let identity = Identity {
+            host: introduction
+                .host
+                .filter(|_| self.config.host.as_deref() == Some(ANY_HOST)),
             login: introduction.login.clone(),
             passcode: introduction.passcode,
             headers: introduction.headers,
