@@ -7,9 +7,12 @@ mod common;
 mod gateway;
 
 use broker::{Broker, V1_2};
-use common::header;
+use common::{LIMIT, TestServer, header};
 use gateway::{BOTH, config, with};
-use stompbox_server::{GatewayMode, UpstreamKind};
+use std::time::Duration;
+
+use stompbox_server::{Config, GatewayMode, UpstreamKind, User};
+use tokio::time::{sleep, timeout};
 
 /// The next `SEND`; what the gateway asks for itself is answered.
 async fn sent(wire: &mut broker::Wire) -> String {
@@ -163,5 +166,81 @@ async fn destinations_for_replies_are_bounded() {
     }
     let error = client.error("invalid-request").await;
     assert!(error.contains("1024"), "{error}");
+    gateway.stop().await;
+}
+
+/// Browsers' libraries call subscriptions the same everywhere, and RabbitMQ calls queues by them.
+#[tokio::test]
+async fn durable_subscriptions_are_each_users_own() {
+    let mock = Broker::start().await;
+    let mut pooled = config(GatewayMode::Pooled, &[mock.address]);
+    pooled.kind = UpstreamKind::Rabbitmq;
+    let gateway = TestServer::with(Config {
+        users: vec![User::with_passcode("ann", "secret").expect("a user")],
+        gateway: Some(pooled),
+        ..Config::default()
+    })
+    .await;
+    let _shared = mock.accept(V1_2).await;
+    let mut ann = gateway
+        .client_as("1.2", "login:ann\npasscode:secret\n")
+        .await;
+    let durable = "durable:true\nauto-delete:false\n";
+    ann.send(&format!(
+        "SUBSCRIBE\nid:sub-0\ndestination:/topic/a\n{durable}\n\0"
+    ))
+    .await;
+    let mut own = mock.accept(V1_2).await;
+    let subscribe = own.expect("SUBSCRIBE").await;
+    assert_eq!(header(&subscribe, "id"), Some("ann.sub-0"), "{subscribe}");
+    own.confirm(&subscribe).await;
+    own.say("MESSAGE\nsubscription:ann.sub-0\nmessage-id:1\ndestination:/topic/a\n\nx")
+        .await;
+    let message = ann.message("x").await;
+    assert_eq!(header(&message, "subscription"), Some("sub-0"), "{message}");
+    for _ in 0..2 {
+        // The second is of one that another connection has left.
+        ann.send(&format!("UNSUBSCRIBE\nid:sub-0\n{durable}\n\0"))
+            .await;
+        let unsubscribe = own.expect("UNSUBSCRIBE").await;
+        assert_eq!(header(&unsubscribe, "id"), Some("ann.sub-0"));
+    }
+    gateway.stop().await;
+}
+
+/// Who shares a connection with others is not seen, while its broker takes nothing.
+#[tokio::test]
+async fn who_goes_while_the_broker_takes_nothing_is_noticed() {
+    let mock = Broker::start().await;
+    let mut impatient = config(GatewayMode::Pooled, &[mock.address]);
+    impatient.hold_timeout = Duration::from_millis(100);
+    let gateway = with(impatient).await;
+    let _wire = mock.accept(V1_2).await;
+    let mut idle = gateway.client("1.2").await;
+    idle.send("SEND\ndestination:/queue/a\n\nx\0").await;
+    let flood = gateway.client("1.2").await;
+    let (_reads, mut writes) = flood.stream.into_split();
+    let flood = tokio::spawn(async move {
+        let frame = format!("SEND\ndestination:/queue/a\n\n{}\0", "x".repeat(60_000));
+        use tokio::io::AsyncWriteExt as _;
+        loop {
+            writes.write_all(frame.as_bytes()).await.unwrap();
+        }
+    });
+    let clients = |wanted: usize| {
+        let monitor = gateway.gateway.clone().expect("a gateway");
+        async move {
+            while monitor.status().connections[0].clients != wanted {
+                sleep(Duration::from_millis(5)).await;
+            }
+        }
+    };
+    timeout(LIMIT, clients(2)).await.expect("both");
+    // Until the broker takes nothing more this would be seen in any case.
+    sleep(Duration::from_secs(1)).await;
+    idle.send("SEND\ndestination:/queue/a\n\nx\0").await;
+    drop(idle);
+    timeout(LIMIT, clients(1)).await.expect("one is gone");
+    flood.abort();
     gateway.stop().await;
 }

@@ -1,6 +1,7 @@
 //! A client as the gateway serves it: what of its frames goes to which broker connection.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
     sync::{
         Arc,
@@ -468,7 +469,11 @@ impl Client {
         let mut all: Vec<(Box<str>, Box<str>)> =
             vec![("destination".into(), route.destination.as_ref().into())];
         if let Some(given) = given {
-            all.push(("id".into(), given.into()));
+            let id = match on_own {
+                true => self.durable_id(given, frame),
+                false => given.into(),
+            };
+            all.push(("id".into(), id.into()));
         }
         let mode = match (on_own, ack) {
             // What a selector leaves out is acknowledged between what the client acknowledges.
@@ -563,17 +568,33 @@ impl Client {
             .headers()
             .filter(|(name, _)| name != "id" && name != "receipt")
             .collect();
+        let id = self.durable_id(id, frame);
         let seat = self.own_seat(receipt)?;
         seat.is_used = true;
         let all = headers
             .iter()
             .map(|(name, value)| (&**name, &**value))
-            .chain([("id", id)]);
+            .chain([("id", &*id)]);
         let length = ContentLength::Auto;
         let mut work = seat.link.work();
         work.request(seat.member, Verb::Unsubscribe, all, b"", length, receipt)
             .map_err(|error| refused(&error.to_string(), receipt))?;
         Ok(Act::Done)
+    }
+
+    /// The id of a durable subscription at RabbitMQ, which calls its queue by that, whoever's it is: two
+    /// users with the same would share the messages.
+    fn durable_id<'a>(&self, id: &'a str, frame: &FrameRef<'_>) -> Cow<'a, str> {
+        let is_durable = |name| frame.header(name).is_some_and(|it| it == "true");
+        match &self.identity.owner {
+            Some(owner)
+                if self.gateway.config.kind == UpstreamKind::Rabbitmq
+                    && (is_durable("durable") || is_durable("persistent")) =>
+            {
+                Cow::Owned(format!("{owner}.{id}"))
+            }
+            _ => Cow::Borrowed(id),
+        }
     }
 
     fn seat(&self, on_own: bool) -> &Seat {

@@ -40,6 +40,9 @@ pub(super) const CONGESTED: usize = 1 << 20;
 /// The longest wait between two attempts.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// How long a broker that is back may refuse logins that it took before.
+const STARTING: Duration = Duration::from_secs(5);
+
 /// Reads in a row before others get their turn.
 const TURN: usize = 16;
 
@@ -49,6 +52,8 @@ const BRIEF: Duration = Duration::from_millis(1);
 /// With whose login a connection is made.
 #[derive(Clone, Default)]
 pub(super) struct Identity {
+    /// The user of the gateway's whose it is, where the login is the gateway's.
+    pub(super) owner: Option<String>,
     /// The client's own, where it counts.
     pub(super) host: Option<String>,
     pub(super) login: Option<String>,
@@ -168,8 +173,10 @@ impl Link {
         if state.is_closing {
             return false;
         }
-        // An own login that was good and is not any more.
-        if !is_shared && refused.is_final {
+        // An own login that was good and is not any more. A broker that is only just starting may know
+        // nobody yet.
+        let is_settled = |since: Instant| since.elapsed() > STARTING;
+        if !is_shared && refused.is_final && state.down_since.is_some_and(is_settled) {
             state.fail_all(&refused.failure);
             return false;
         }

@@ -191,6 +191,7 @@ impl Gateway {
         let mut tasks = JoinSet::new();
         for link in &self.pool {
             let identity = Identity {
+                owner: None,
                 host: None,
                 login: self.config.login.clone(),
                 passcode: self.config.passcode.clone(),
@@ -330,14 +331,15 @@ impl Gateway {
         let link = self.pool.get(turn);
         let link = link.ok_or_else(|| Failure::unavailable("there is no connection", None))?;
         Ok(Admitted {
-            principal,
             seat: Seat::take(Arc::clone(link), member, false, &outbox, dialect),
             identity: Identity {
+                owner: principal.login().map(Into::into),
                 host: None,
                 login: self.config.login.clone(),
                 passcode: self.config.passcode.clone(),
                 headers,
             },
+            principal,
         })
     }
 
@@ -348,6 +350,7 @@ impl Gateway {
         dialect: Dialect,
     ) -> Result<Admitted, Failure> {
         let identity = Identity {
+            owner: None,
             host: introduction
                 .host
                 .filter(|_| self.config.host.as_deref() == Some(ANY_HOST)),
