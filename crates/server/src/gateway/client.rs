@@ -3,10 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use stompbox_broker::selector::Selector;
@@ -34,8 +31,7 @@ pub(crate) struct Seat {
     is_own: bool,
     /// Something was sent by it.
     is_used: bool,
-    /// Bytes of the receipts that the client waits for.
-    owed: Arc<AtomicUsize>,
+    shown: Arc<state::Shown>,
 }
 
 /// Bytes of receipts that a client may wait for. With more it is not read until the broker gives some.
@@ -49,9 +45,9 @@ impl Seat {
         outbox: &Arc<Outbox>,
         dialect: Dialect,
     ) -> Self {
-        let owed = link.work().join(member, Arc::clone(outbox), dialect);
+        let shown = link.work().join(member, Arc::clone(outbox), dialect);
         Self {
-            owed,
+            shown,
             link,
             member,
             is_own,
@@ -138,9 +134,9 @@ impl Client {
     /// More waits for the broker than it takes: nothing is to be read.
     pub(crate) fn is_congested(&self) -> bool {
         let seats = self.own.iter().chain([&self.main]);
-        seats
-            .into_iter()
-            .any(|seat| seat.link.is_congested() || seat.owed.load(Ordering::Relaxed) > MOST_OWED)
+        seats.into_iter().any(|seat| {
+            seat.link.is_congested() || seat.shown.owed.load(Ordering::Relaxed) > MOST_OWED
+        })
     }
 
     /// The client has taken what waited.
@@ -148,6 +144,8 @@ impl Client {
         for seat in self.own.iter().chain([&self.main]) {
             if seat.is_own {
                 seat.link.taken();
+            } else if seat.shown.is_paused.load(Ordering::Acquire) {
+                seat.link.work().resume(seat.member);
             }
         }
     }

@@ -6,7 +6,7 @@ use stompbox_broker::{Command, Message};
 use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, Version, encode};
 
 use super::{
-    Ack, Awaited, State, Target, Unacked,
+    Ack, Awaited, Pause, State, Target, Unacked,
     acknowledge::{ACK_OWN, ACK_SHARED},
 };
 use crate::gateway::{
@@ -59,6 +59,10 @@ impl State {
                 is_last,
             }) => self.ended(subscription, is_last),
             Some(Awaited::Declared { queue }) => self.declared.push(queue),
+            Some(Awaited::Paused {
+                subscription,
+                is_last,
+            }) => self.paused(subscription, is_last),
             None => {}
         }
     }
@@ -144,7 +148,8 @@ impl State {
                 self.tell(Some(member), Item::Bye);
                 true
             }
-            Some(Awaited::Ended { .. } | Awaited::Declared { .. }) | None => false,
+            Some(Awaited::Ended { .. } | Awaited::Declared { .. } | Awaited::Paused { .. })
+            | None => false,
         }
     }
 
@@ -211,12 +216,16 @@ impl State {
             }
             return;
         };
+        if subscription.pause != Pause::No {
+            // Its turn comes again.
+            return self.answer(Verb::Nack, number, frame);
+        }
         let destination = frame.header("destination").unwrap_or_default();
         let destination = kind::inbound(self.kind, &destination, subscription.prefix);
         if destination.starts_with("/user/") && !subscription.is_users() {
             // A pattern takes in what is a user's alone.
             if subscription.ack != Ack::None {
-                self.pass_over(number, frame);
+                self.answer(Verb::Ack, number, frame);
             }
             return;
         }
@@ -235,7 +244,7 @@ impl State {
             && !selector.matches(&View::new(frame))
         {
             if subscription.ack != Ack::None {
-                self.pass_over(number, frame);
+                self.answer(Verb::Ack, number, frame);
             }
             return;
         }
@@ -300,7 +309,10 @@ impl State {
                 _ => mail.bytes.len(),
             }
         });
-        if waiting > self.max_waiting && !self.is_own {
+        if waiting > self.max_waiting
+            && !self.is_own
+            && !self.pause(number, member, frame.body().len())
+        {
             let (limit, of) = ("max_waiting", self.max_waiting);
             let failure = Failure {
                 message: "slow consumer".into(),
@@ -308,6 +320,9 @@ impl State {
                 code: "slow-consumer",
                 retry: "later",
                 receipt: None,
+            };
+            let Some(own) = self.members.get(&member) else {
+                return;
             };
             own.outbox.post(|mail| {
                 mail.bytes = Vec::new();
@@ -323,9 +338,9 @@ impl State {
         frame.header("ack").filter(|_| has_ack)
     }
 
-    /// A message that the client's selector leaves out: nobody else acknowledges it, and what is not
-    /// acknowledged stands in the way of what comes after it.
-    fn pass_over(&mut self, subscription: u64, frame: &FrameRef<'_>) {
+    /// Answers a message that its client does not get. One that a selector leaves out nobody else
+    /// acknowledges, and what is not acknowledged stands in the way of what comes after it.
+    fn answer(&mut self, verb: Verb, subscription: u64, frame: &FrameRef<'_>) {
         let Some(known) = self.subscriptions.get(&subscription) else {
             return;
         };
@@ -339,13 +354,7 @@ impl State {
         };
         let headers = self.ack_headers(&delivery, &upstream);
         // What came in a frame goes into one.
-        let _ = self.put(
-            None,
-            Verb::Ack,
-            headers.into_iter(),
-            b"",
-            ContentLength::Auto,
-        );
+        let _ = self.put(None, verb, headers.into_iter(), b"", ContentLength::Auto);
     }
 
     /// Whether nothing more can be put before a slow client, whose connection this is alone.

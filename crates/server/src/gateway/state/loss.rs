@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::atomic::Ordering, time::Instant};
 
 use stompbox_proto::{Dialect, Version};
 
-use super::{Awaited, Deliveries, State, Target, Up, write};
+use super::{Awaited, Deliveries, Pause, State, Target, Up, write};
 use crate::gateway::mail::{Failure, Item};
 
 /// Connections that may be lost before the broker has confirmed a subscription; then its client is told, and
@@ -106,13 +106,13 @@ impl State {
                     };
                     self.awaited.insert(subscription, kept);
                 }
-                Awaited::Ended { .. } | Awaited::Declared { .. } => {}
+                Awaited::Ended { .. } | Awaited::Declared { .. } | Awaited::Paused { .. } => {}
             }
         }
         let floor = self.next;
         for (member, state) in &mut self.members {
             state.window.clear();
-            state.owed.store(0, Ordering::Relaxed);
+            state.shown.owed.store(0, Ordering::Relaxed);
             state.floor = floor;
             if !state.transactions.is_empty() || all {
                 told.entry(*member).or_insert(None);
@@ -125,7 +125,8 @@ impl State {
                 Item::Failure(Box::new(Failure::lost(receipt))),
             );
         }
-        for subscription in self.subscriptions.values() {
+        for subscription in self.subscriptions.values_mut() {
+            subscription.pause = Pause::No;
             if let Target::Topic(topic) = &subscription.target {
                 topic.deactivate();
                 if all {

@@ -4,6 +4,7 @@ mod acknowledge;
 mod ending;
 mod incoming;
 mod loss;
+mod pause;
 mod skipped;
 mod subscriptions;
 
@@ -11,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
     time::Instant,
@@ -22,6 +23,7 @@ use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, Versi
 
 pub(super) use acknowledge::{ACK_OWN, ACK_SHARED, Acknowledge, Name};
 use ending::{Deliveries, Ending};
+use pause::Pause;
 pub(super) use subscriptions::{MOST_NAMES, Subscribe};
 
 use super::{
@@ -88,8 +90,16 @@ pub(super) struct Member {
     floor: u64,
     /// The numbers of its subscriptions.
     subscriptions: Vec<u64>,
-    /// Bytes of the receipts that it waits for, as its task sees them too.
-    owed: Arc<AtomicUsize>,
+    shown: Arc<Shown>,
+}
+
+/// What a client's task sees of its place without the link's lock.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// Bytes of the receipts that it waits for.
+    pub(super) owed: AtomicUsize,
+    /// Subscriptions wait for it to take what there is.
+    pub(super) is_paused: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -128,6 +138,7 @@ struct Subscription {
     is_implied: bool,
     /// How often the connection was lost before the broker had confirmed it.
     losses: u32,
+    pause: Pause,
 }
 
 impl Subscription {
@@ -181,6 +192,8 @@ enum Awaited {
     Ended { subscription: u64, is_last: bool },
     /// The broker has that queue, as a client's frame asked for it.
     Declared { queue: Box<str> },
+    /// A subscription is paused at the broker. `is_last`: and all that it had sent has come.
+    Paused { subscription: u64, is_last: bool },
 }
 
 #[derive(Debug)]
@@ -237,14 +250,14 @@ impl State {
         self.out.len() + self.held_bytes
     }
 
-    /// A client comes. Gives the bytes of the receipts that it will wait for.
+    /// A client comes.
     pub(super) fn join(
         &mut self,
         member: u64,
         outbox: Arc<Outbox>,
         dialect: Dialect,
-    ) -> Arc<AtomicUsize> {
-        let owed = Arc::new(AtomicUsize::new(0));
+    ) -> Arc<Shown> {
+        let shown = Arc::new(Shown::default());
         let member_state = Member {
             outbox,
             dialect,
@@ -252,10 +265,10 @@ impl State {
             window: VecDeque::new(),
             floor: 0,
             subscriptions: Vec::new(),
-            owed: Arc::clone(&owed),
+            shown: Arc::clone(&shown),
         };
         self.members.insert(member, member_state);
-        owed
+        shown
     }
 
     /// Writes a frame, or keeps it until there is a connection.
@@ -312,7 +325,8 @@ impl State {
         let all = headers.map(shortened).chain([("receipt", text.as_str())]);
         self.put(Some(member), verb, all, body, length)?;
         if let Some(own) = self.members.get(&member) {
-            own.owed
+            own.shown
+                .owed
                 .fetch_add(RECEIPT + receipt.len(), Ordering::Relaxed);
         }
         let receipt = receipt.into();
@@ -440,7 +454,8 @@ impl State {
     /// A client waits for one receipt less.
     fn given(&self, member: u64, receipt: &str) {
         if let Some(own) = self.members.get(&member) {
-            own.owed
+            own.shown
+                .owed
                 .fetch_sub(RECEIPT + receipt.len(), Ordering::Relaxed);
         }
     }
@@ -517,9 +532,7 @@ impl State {
                 Awaited::Client { member: of, .. } | Awaited::Barrier { member: of } => {
                     *of != member
                 }
-                Awaited::Subscribed { .. } | Awaited::Ended { .. } | Awaited::Declared { .. } => {
-                    true
-                }
+                _ => true,
             });
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stompbox_broker::selector::Selector;
 use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, encode};
 
-use super::{Ack, Awaited, State, Subscription, Target};
+use super::{Ack, Awaited, Pause, State, Subscription, Target};
 use crate::gateway::{
     config::UpstreamKind,
     mail::{Failure, Item},
@@ -59,6 +59,7 @@ impl State {
             selector,
             is_implied: false,
             losses: 0,
+            pause: Pause::No,
         };
         let number = self.add(Some(member), subscription, receipt)?;
         if let Some(own) = self.members.get_mut(&member) {
@@ -93,6 +94,7 @@ impl State {
             selector: None,
             is_implied: true,
             losses: 0,
+            pause: Pause::No,
         };
         self.names.insert(name.into(), number);
         self.subscriptions.insert(number, subscription);
@@ -123,6 +125,7 @@ impl State {
             selector: None,
             is_implied: false,
             losses: 0,
+            pause: Pause::No,
         };
         match self.add(None, subscription, None) {
             Ok(number) => number,
