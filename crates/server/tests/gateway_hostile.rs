@@ -88,6 +88,39 @@ async fn a_producers_ack_header_acknowledges_nothing() {
     gateway.stop().await;
 }
 
+/// Artemis writes a producer's before its own, and takes one of another subscription too.
+#[tokio::test]
+async fn of_two_ack_headers_the_brokers_counts() {
+    let mock = Broker::start().await;
+    let mut pooled = config(GatewayMode::Pooled, &[mock.address]);
+    pooled.kind = UpstreamKind::Artemis;
+    let gateway = with(pooled).await;
+    let mut wire = mock.accept(V1_2).await;
+    let mut client = gateway.client("1.2").await;
+    for ack in ["auto", "client"] {
+        client
+            .send(&format!(
+                "SUBSCRIBE\nid:{ack}\ndestination:/queue/a\nack:{ack}\n\n\0"
+            ))
+            .await;
+        let subscribe = wire.expect("SUBSCRIBE").await;
+        wire.confirm(&subscribe).await;
+        let id = header(&subscribe, "id").unwrap();
+        wire.say(&format!(
+            "MESSAGE\nsubscription:{id}\nmessage-id:1\ndestination:a\nack:spoof\nack:76,80\n\nx"
+        ))
+        .await;
+        let message = client.message("x").await;
+        if ack == "client" {
+            let ack = header(&message, "ack").unwrap();
+            client.send(&format!("ACK\nid:{ack}\n\n\0")).await;
+        }
+        let ack = wire.expect("ACK").await;
+        assert_eq!(header(&ack, "id"), Some("76,80"), "{ack}");
+    }
+    gateway.stop().await;
+}
+
 /// RabbitMQ never gives the receipts of what is undone: its client would wait for them, and in the end
 /// not be read any more.
 #[tokio::test]

@@ -334,8 +334,17 @@ impl State {
 
     /// What acknowledges a message in 1.2. Before that it is a header like others, and a producer's.
     pub(super) fn ack_of<'f>(&self, frame: &'f FrameRef<'_>) -> Option<Cow<'f, str>> {
-        let has_ack = self.up.is_some_and(|up| up.version == Version::V1_2);
-        frame.header("ack").filter(|_| has_ack)
+        if self.up.is_none_or(|up| up.version != Version::V1_2) {
+            return None;
+        }
+        match self.kind {
+            // A producer's comes before their own there.
+            UpstreamKind::Artemis | UpstreamKind::Hornetq => {
+                let all = frame.headers().filter(|(name, _)| name == "ack");
+                all.last().map(|(_, value)| value)
+            }
+            _ => frame.header("ack"),
+        }
     }
 
     /// Answers a message that its client does not get. One that a selector leaves out nobody else
