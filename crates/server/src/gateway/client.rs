@@ -18,6 +18,7 @@ use super::{
     kind::{self, Purpose, Route},
     link::{Identity, Link},
     mail::{Failure, Mail, Written},
+    shared,
     state::{self, Ack, Acknowledge, Name, Subscribe},
     topics::Use,
 };
@@ -261,7 +262,7 @@ impl Client {
         let reply = frame
             .header("reply-to")
             .filter(|it| it.starts_with("/temp-"));
-        let is_own = |name: &str, value: &str| kind::is_own_message(kind, name, value);
+        let is_own = |name: &str, value: &str| shared::is_own_message(kind, name, value);
         let on_own = !self.main.is_own
             && (route.is_own
                 || reply.is_some()
@@ -345,7 +346,7 @@ impl Client {
     fn odd_queue(&self, route: &Route<'_>, frame: &FrameRef<'_>) -> Option<String> {
         if self.gateway.config.kind != UpstreamKind::Rabbitmq
             || self.gateway.pool.is_empty()
-            || !frame.headers().any(|(name, _)| kind::is_of_queue(&name))
+            || !frame.headers().any(|(name, _)| shared::is_of_queue(&name))
         {
             return None;
         }
@@ -405,9 +406,9 @@ impl Client {
         }
         let headers: Vec<_> = frame.headers().collect();
         let is_own = route.is_own
-            || headers
-                .iter()
-                .any(|(name, value)| kind::is_own_subscription(kind, name, value))
+            || headers.iter().any(|(name, value)| {
+                shared::is_own_subscription(kind, route.is_topic, name, value)
+            })
             || self.gateway.is_quarantined(&route.destination);
         if route.is_topic && !is_own && !self.main.is_own {
             let (used, receipt) = self
@@ -491,7 +492,7 @@ impl Client {
             let said = all.iter().any(|(own, _)| **own == **name)
                 || matches!(&**name, "id" | "receipt" | "content-length")
                 || (kind == UpstreamKind::Rabbitmq && name == "selector");
-            if said || !(on_own || kind::is_shared_subscription(kind, name)) {
+            if said || !(on_own || shared::is_shared_subscription(kind, name)) {
                 continue;
             }
             let value = match kind {
@@ -731,14 +732,10 @@ fn refused(why: &str, receipt: Option<&str>) -> Box<Failure> {
     Box::new(Failure::refused(why, receipt.map(Into::into)))
 }
 
-/// Headers of a `SEND` that are written anew, or that are a broker's alone to write: some let a client's
-/// through, and then nobody knows whose a message is.
+/// Headers of a `SEND` that are written anew, or that are a broker's alone to write.
 fn is_send_own(kind: UpstreamKind, name: &str) -> bool {
-    match name {
-        "destination" | "receipt" | "transaction" | "content-length" | "destination-type" => true,
-        "subscription" | "ack" | "redelivered" | "JMSXUserID" | "JMSXDeliveryCount" => true,
-        // RabbitMQ itself refuses it.
-        "message-id" => kind != UpstreamKind::Rabbitmq,
-        _ => false,
-    }
+    matches!(
+        name,
+        "destination" | "receipt" | "transaction" | "content-length" | "destination-type"
+    ) || shared::is_brokers(kind, name)
 }

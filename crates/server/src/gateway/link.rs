@@ -192,9 +192,14 @@ impl Link {
     }
 
     /// The connection is gone. False: nobody needs another.
-    fn lose(&self, all: bool) -> bool {
+    fn lose(&self, gateway: &Gateway) -> bool {
         let mut state = self.work();
-        state.lost(all);
+        state.lost(gateway.config.on_loss == OnLoss::Close);
+        if !state.is_own {
+            for destination in std::mem::take(&mut state.declared) {
+                gateway.quarantine.add(&destination);
+            }
+        }
         !state.is_closing
     }
 
@@ -289,7 +294,7 @@ pub(super) async fn run(
         } else {
             debug!(server = %wire.server, reason = %wire.reason, "a client's connection was lost");
         }
-        if !link.lose(gateway.config.on_loss == OnLoss::Close) {
+        if !link.lose(&gateway) {
             return;
         }
         // At once, but not all in the same moment.
@@ -640,8 +645,8 @@ impl Wire {
                 }
             }
         }
-        for queue in std::mem::take(&mut work.declared) {
-            self.gateway.quarantine.add(&queue);
+        for destination in std::mem::take(&mut work.declared) {
+            self.gateway.quarantine.add(&destination);
         }
         let mut commands: Vec<Command> = std::mem::take(&mut work.publish);
         drop(work);

@@ -13,6 +13,7 @@ mod mail;
 mod quarantine;
 mod rules;
 mod servers;
+mod shared;
 mod skip;
 mod state;
 mod topics;
@@ -271,7 +272,7 @@ impl Gateway {
 
     /// Whether a destination has cost a shared connection, and goes by clients' own since.
     fn is_quarantined(&self, destination: &str) -> bool {
-        self.config.kind == UpstreamKind::Rabbitmq && self.quarantine.has(destination)
+        self.quarantine.has(destination)
     }
 
     /// What the brokers are.

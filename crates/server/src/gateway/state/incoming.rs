@@ -28,6 +28,7 @@ impl State {
         let Some(number) = frame.header("receipt-id").and_then(|id| id.parse().ok()) else {
             return;
         };
+        self.suspect = None;
         match self.awaited.remove(&number) {
             Some(Awaited::Client {
                 member, receipt, ..
@@ -96,6 +97,7 @@ impl State {
             return true;
         }
         if let (None, Some(number)) = (named, by_subscription) {
+            self.suspect(number);
             return self.end_by_error(number, &failure);
         }
         if named.is_none() && (receipt.is_some() || frame.header("subscription").is_some()) {
@@ -142,6 +144,7 @@ impl State {
                 receipt,
             }) => {
                 failure.receipt = receipt;
+                self.suspect(subscription);
                 self.end_by_error(subscription, &failure)
             }
             Some(Awaited::Barrier { member }) => {
@@ -151,6 +154,15 @@ impl State {
             Some(Awaited::Ended { .. } | Awaited::Declared { .. } | Awaited::Paused { .. })
             | None => false,
         }
+    }
+
+    /// If the connection ends now, it is for that subscription: the next who comes for its destination has
+    /// a connection of its own for that.
+    fn suspect(&mut self, number: u64) {
+        let headers = self.subscriptions.get(&number).map(|it| &it.headers);
+        let mut headers = headers.into_iter().flatten();
+        let destination = headers.find(|(name, _)| &**name == "destination");
+        self.suspect = destination.map(|(_, value)| value.clone());
     }
 
     pub(super) fn end_by_error(&mut self, number: u64, failure: &Failure) -> bool {

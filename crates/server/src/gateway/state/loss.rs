@@ -76,6 +76,7 @@ impl State {
         self.down_since.get_or_insert_with(Instant::now);
         self.out.clear();
         self.ending.clear();
+        self.declared.extend(self.suspect.take());
         let mut told: HashMap<u64, Option<Box<str>>> = HashMap::new();
         for (_, awaited) in std::mem::take(&mut self.awaited) {
             match awaited {

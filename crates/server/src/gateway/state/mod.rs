@@ -66,8 +66,10 @@ pub(super) struct State {
     pub(super) held_since: Option<Instant>,
     /// For the engine.
     pub(super) publish: Vec<Command>,
-    /// Queues that are otherwise than those that others would make.
+    /// Destinations that are to go by connections of their clients' own from now on.
     pub(super) declared: Vec<Box<str>>,
+    /// The destination that the broker's last frame refused.
+    suspect: Option<Box<str>>,
     /// Bytes that may wait for a client.
     pub(super) max_waiting: usize,
 }
@@ -235,6 +237,7 @@ impl State {
             held_since: None,
             publish: Vec::new(),
             declared: Vec::new(),
+            suspect: None,
             max_waiting,
         }
     }
