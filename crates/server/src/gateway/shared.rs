@@ -43,6 +43,7 @@ pub(super) fn is_own_message(kind: UpstreamKind, name: &str, value: &str) -> boo
         UpstreamKind::Generic => {
             let is_other = match name {
                 "ttl" | "x-delay" | "retain-ttl" => !is_long(value),
+                "persistent" => !matches!(value, "true" | "false"),
                 "retain" => true,
                 _ => false,
             };
@@ -133,7 +134,7 @@ pub(super) fn is_own_subscription(
         "selector" => !matches!(kind, UpstreamKind::Activemq | UpstreamKind::Rabbitmq),
         "id" | "destination" | "ack" | "receipt" | "content-length" => false,
         "prefetch-count" | "activemq.prefetchSize" | "prefetch" | "x-prefetch" => {
-            kind != UpstreamKind::Rabbitmq && value.trim().parse::<u32>().is_err()
+            kind != UpstreamKind::Rabbitmq && !value.parse::<u32>().is_ok_and(|count| count > 0)
         }
         "activemq.priority" | "activemq.maximumPendingMessageLimit" => value.parse::<i8>().is_err(),
         "activemq.exclusive"
@@ -179,6 +180,7 @@ mod tests {
             (Activemq, "JMSReplyTo", ""),
             (Generic, "x-max-length", "abc"),
             (Generic, "ttl", "abc"),
+            (Generic, "persistent", "yes"),
         ] {
             assert!(is_own_message(kind, name, value), "{kind} {name}:{value}");
         }
