@@ -98,6 +98,7 @@ impl Serve {
 const FILE: &str = r#"
 heart_beat = "5000,6000"
 allowed_origins = ["https://app.example.com"]
+sockjs = "/s"
 
 # Who listens.
 [[listen]]
@@ -140,6 +141,7 @@ fn options_beat_the_environment_that_beats_the_file_that_beats_defaults() {
         "max_body = \"3KiB\" # --limit",
         "max_unacked = 8 # --limit",
         "write_timeout = \"25s\" # STOMPBOX_WRITE_TIMEOUT",
+        &format!("sockjs = \"/s\" # {file}"),
         "connect_timeout = \"10s\" # default",
         &format!("[[listen]] # {file}"),
         "[[listen]] # --http",
@@ -270,6 +272,8 @@ fn what_is_wrong_in_options_is_named() {
         ),
         (&["--stomp", "0.0.0.0:0"], "--allow-anonymous"),
         (&["--http", "[::]:0"], "--allow-anonymous"),
+        (&["--sockjs", "sockjs/"], "give a path as \"/sockjs\""),
+        (&["--sockjs", "/"], "give a path as \"/sockjs\""),
         (
             &[
                 "--https",

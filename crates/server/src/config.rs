@@ -18,6 +18,8 @@ pub struct Config {
     /// Origins of pages on other hosts that may connect, as `https://example.com`; `*`: all. A
     /// page's own host always may. Default: none.
     pub allowed_origins: Vec<String>,
+    /// The path below which there is SockJS, as `/sockjs`; `None`: nowhere. Default: `None`.
+    pub sockjs: Option<String>,
     /// Who may log in; empty: everybody. Default: empty.
     pub users: Vec<User>,
     /// What they may do. Default: everything.
@@ -138,6 +140,7 @@ impl Default for Config {
             ],
             allow_anonymous: false,
             allowed_origins: Vec::new(),
+            sockjs: None,
             users: Vec::new(),
             acl: Acl::default(),
             limits: Limits::default(),

@@ -26,6 +26,7 @@ mod origin;
 mod pattern;
 mod peer;
 mod requests;
+mod sockjs;
 mod storage;
 mod tls;
 mod users;

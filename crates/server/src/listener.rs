@@ -29,6 +29,7 @@ use crate::{
     http,
     hub::Hub,
     peer::{Census, Transport, Via},
+    sockjs::Sessions,
     storage,
     users::Users,
 };
@@ -57,6 +58,14 @@ pub enum ServeError {
     AdminNotLoopback {
         /// The address.
         address: SocketAddr,
+    },
+    /// Where SockJS is to be is no path.
+    #[error(
+        "sockjs is {path:?}: give a path as \"/sockjs\", that begins with a slash and does not end with one"
+    )]
+    SockJs {
+        /// What it was to be.
+        path: String,
     },
     /// The users can't be as they are configured.
     #[error(transparent)]
@@ -260,6 +269,7 @@ impl Server {
             started: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
             draining: AtomicBool::new(false),
             lobby: Lobby::default(),
+            sockjs: Sessions::default(),
             stopping,
         });
         let storing = store.map(|store| storage::start(Arc::clone(&shared), Box::new(store)));
@@ -372,6 +382,15 @@ impl Config {
                 return Err(ServeError::Gateway { problem });
             }
         }
+        if let Some(path) = &self.sockjs {
+            let plain = |part: &str| !part.is_empty() && !part.contains(['?', '#', '%', ' ']);
+            let is_path = path
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(plain));
+            if !is_path {
+                return Err(ServeError::SockJs { path: path.clone() });
+            }
+        }
         // Who is passed through logs in at a broker.
         let passes = |gateway: &crate::GatewayConfig| gateway.mode == GatewayMode::Passthrough;
         let closed = self.allow_anonymous
@@ -459,6 +478,7 @@ async fn serve_tls(
         Protocol::Stomp => {
             let via = Via {
                 transport: Transport::Tls,
+                secure: true,
                 remote: Some(remote),
                 agent: None,
             };

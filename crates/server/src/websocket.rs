@@ -63,6 +63,16 @@ pub(crate) struct WebSocket {
 
 impl WebSocket {
     pub(crate) fn new(limits: &Limits) -> Self {
+        // Frames may share a message, but one that is longer than any frame is none of ours.
+        Self::with_longest((limits.head + limits.body + 1) as u64)
+    }
+
+    /// For messages that are taken apart as they come, and so need no limit.
+    pub(crate) fn of_any_length() -> Self {
+        Self::with_longest(u64::MAX)
+    }
+
+    fn with_longest(longest: u64) -> Self {
         Self {
             decoder: WebsocketFrameDecoder::new(),
             in_control: false,
@@ -70,8 +80,7 @@ impl WebSocket {
             in_message: false,
             is_binary: false,
             length: 0,
-            // Frames may share a message, but one that is longer than any frame is none of ours.
-            longest: (limits.head + limits.body + 1) as u64,
+            longest,
             text: Utf8::default(),
             pongs: Vec::new(),
         }

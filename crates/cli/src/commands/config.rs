@@ -68,6 +68,8 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #allow_anonymous = false
 # Of pages on other hosts, as "https://app.example.com".
 #allowed_origins = []
+# Below it there is SockJS, as "/sockjs"; without it nowhere.
+#sockjs = "/sockjs"
 
 #[[listen]]
 #bind = "127.0.0.1:61613"

@@ -145,6 +145,10 @@ impl Settings {
             config.allowed_origins = origins;
             said.push("allowed_origins");
         }
+        if let Some(path) = file.sockjs {
+            config.sockjs = Some(path);
+            said.push("sockjs");
+        }
         if let Some(users) = file.users {
             config.users = users;
             said.push("user");
@@ -227,6 +231,10 @@ impl Settings {
                 .allowed_origins
                 .clone_from(&options.allow_origin);
             self.set_origin("allowed_origins", origin);
+        }
+        if let (Some(path), Some(origin)) = (&options.sockjs, given.origin("sockjs")) {
+            self.config.sockjs = Some(path.clone());
+            self.set_origin("sockjs", origin);
         }
         let gateway = options.gateway.lay_over(&mut self.config.gateway, given);
         if let Some(origin) = gateway? {
@@ -379,6 +387,10 @@ impl fmt::Display for Settings {
             ("allowed_origins", origins.into()),
         ] {
             writeln!(f, "{key} = {value} # {}", self.origin(key))?;
+        }
+        if let Some(path) = &config.sockjs {
+            let path = Value::from(path);
+            writeln!(f, "sockjs = {path} # {}", self.origin("sockjs"))?;
         }
         if let Some(data) = &config.data {
             let data = Value::from(data.display().to_string());
