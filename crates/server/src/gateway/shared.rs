@@ -121,8 +121,8 @@ pub(super) fn is_own_subscription(
     }
     match name {
         // What it browses is not acknowledged.
-        "browser" => value.trim() == "true",
-        "durable" | "persistent" | "exclusive" | "auto-delete" => value.trim() == "true",
+        "browser" => value.trim() != "false",
+        "durable" | "persistent" | "exclusive" | "auto-delete" => value.trim() != "false",
         "activemq.subscriptionName"
         | "activemq.subcriptionName"
         | "durable-subscriber-name"
@@ -206,6 +206,7 @@ mod tests {
         assert!(queue(Activemq, "activemq.nosuch", "1"));
         assert!(!queue(Activemq, "activemq.exclusive", "true"));
         assert!(queue(Generic, "x-stream-offset", "abc"));
+        assert!(queue(Generic, "browser", "abc"));
         assert!(!queue(Generic, "ack", "client"));
         assert!(!is_own_subscription(Generic, true, "selector", "(("));
         assert!(is_own_subscription(Generic, true, "durable", "true"));
