@@ -459,7 +459,7 @@ impl Client {
         let messages = match on_own {
             // RabbitMQ knows no end otherwise, and all that is not acknowledged is kept in mind here.
             true if kind == UpstreamKind::Rabbitmq && shared_ack != Ack::None => {
-                asked.or(Some(u16::MAX.into()))
+                asked.or(Some(65_535))
             }
             true => asked,
             false => Some(asked.unwrap_or(config.prefetch).min(config.prefetch)),
