@@ -40,6 +40,12 @@ pub(super) const CONGESTED: usize = 1 << 20;
 /// The longest wait between two attempts.
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// Within which time shared connections are made to a broker that is found to be back.
+const SOON: Duration = Duration::from_millis(200);
+
+/// The same for those of clients, of which there may be thousands: a broker takes only so many at once.
+const SPREAD: Duration = Duration::from_secs(3);
+
 /// How long a broker that is back may refuse logins that it took before.
 const STARTING: Duration = Duration::from_secs(5);
 
@@ -246,6 +252,7 @@ pub(super) async fn run(
         Use::Own(permit) => (None, Some(permit)),
     };
     let is_shared = engine.is_some();
+    let within = if is_shared { SOON } else { SPREAD };
     let mut wait = Duration::from_millis(100);
     loop {
         let mut wire = match open(&gateway, &identity).await {
@@ -266,7 +273,7 @@ pub(super) async fn run(
                 if !link.bears(&refused, is_shared, &gateway) {
                     return;
                 }
-                gateway.servers.wait(wait).await;
+                gateway.servers.wait(wait, within).await;
                 wait = (wait * 2).min(LONGEST);
                 continue;
             }

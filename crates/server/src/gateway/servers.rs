@@ -35,9 +35,6 @@ const FAILURES: u32 = 3;
 /// The longest that it is left alone. Clients are to be served again soon after it is back.
 const LONGEST: Duration = Duration::from_secs(3);
 
-/// Within which time all come who have waited for a broker.
-const SPREAD: Duration = Duration::from_secs(1);
-
 /// Certificates that brokers' can't be checked against.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -168,12 +165,12 @@ impl Servers {
         }
     }
 
-    /// Waits about that long before the next attempt, or until a broker is found to be back; then not
-    /// all come in the same moment.
-    pub(super) async fn wait(&self, wait: Duration) {
+    /// Waits about that long before the next attempt, or until a broker is found to be back. Then all who
+    /// wait come, each at some time `within` that.
+    pub(super) async fn wait(&self, wait: Duration, within: Duration) {
         let back = self.back.notified();
         if time::timeout(jittered(wait), back).await.is_ok() {
-            time::sleep(jittered(SPREAD)).await;
+            time::sleep(within.mul_f64(random())).await;
         }
     }
 
@@ -254,7 +251,12 @@ fn connector(config: &GatewayConfig) -> Result<TlsConnector, UpstreamTlsError> {
 
 /// Between half of a time and all of it, so that not all come back at once.
 pub(super) fn jittered(wait: Duration) -> Duration {
-    wait / 2 + wait.mul_f64(f64::from(OsRng.next_u32()) / f64::from(u32::MAX) / 2.0)
+    wait / 2 + wait.mul_f64(random() / 2.0)
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    f64::from(OsRng.next_u32()) / f64::from(u32::MAX)
 }
 
 fn lock(health: &Mutex<Health>) -> std::sync::MutexGuard<'_, Health> {
@@ -284,10 +286,13 @@ mod tests {
         let servers = Servers::new(&GatewayConfig::new(["a:1".parse().unwrap()])).unwrap();
         servers.failed(0, "it is not there");
         let both = async {
-            tokio::join!(servers.wait(Duration::from_secs(3600)), async {
-                time::sleep(Duration::from_millis(1)).await;
-                servers.works(0);
-            })
+            tokio::join!(
+                servers.wait(Duration::from_secs(3600), Duration::ZERO),
+                async {
+                    time::sleep(Duration::from_millis(1)).await;
+                    servers.works(0);
+                }
+            )
         };
         let limit = Duration::from_secs(20);
         time::timeout(limit, both).await.expect("an end of waiting");
