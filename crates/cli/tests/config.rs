@@ -324,7 +324,8 @@ fn passwd_prints_a_user_or_puts_it_into_a_file() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     for (args, passcode) in [
         (&["ann", "--group", "traders"][..], "first\n"),
-        (&["bob"], "second\r\n"),
+        (&["bob", "--role", "viewer"], "second\r\n"),
+        (&["ann", "--role", "operator"], "third\n"),
         (&["ann"], "hunter2"),
     ] {
         let answer = passwd(&[args, &["--file", &file]].concat(), passcode);
@@ -334,6 +335,15 @@ fn passwd_prints_a_user_or_puts_it_into_a_file() {
     assert!(text.starts_with(FILE), "comments and order stay: {text}");
     assert_eq!(text.matches("login = ").count(), 2, "{text}");
     assert!(text.contains("groups = [\"traders\"]"), "{text}");
+    for role in ["operator", "viewer"] {
+        assert_eq!(
+            text.matches(&format!("role = \"{role}\"")).count(),
+            1,
+            "{text}"
+        );
+    }
+    let (code, _, errors) = passwd(&["ann", "--role", "king"], "x\n");
+    assert!(code == Some(1) && errors.contains("king"), "{errors}");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(
