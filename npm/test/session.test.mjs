@@ -285,14 +285,39 @@ describe("a session", () => {
 
   it("counts silence in percent of what was agreed", () => {
     const session = new Session({ versions: "1.2", outgoing: 0, incoming: 1000, tolerance: 150 });
+    // And an interval more before the first.
     session.feed("CONNECTED\nversion:1.2\nheart-beat:2000000,0\n\n\0");
     session.next();
-    session.heard -= 2_900_000;
+    session.heard -= 4_900_000;
     assert.equal(session.isSilent(), false);
     session.heard -= 100_000;
     assert.equal(session.isSilent(), true);
     session.feed("\n");
     assert.equal(session.isSilent(), false);
+    session.close();
+  });
+
+  it("has patience for an interval more before the first beat", (t) => {
+    let now = 0;
+    t.mock.method(performance, "now", () => now);
+    const connect = () => {
+      now = 0;
+      const session = new Session({ versions: ["1.2"], outgoing: 0, incoming: 1000, tolerance: 200 });
+      session.feed("CONNECTED\nversion:1.2\nheart-beat:1000,0\n\n\0");
+      session.next();
+      return session;
+    };
+    const isSilentAt = (session, time) => ((now = time), session.isSilent());
+    let session = connect();
+    assert.equal(isSilentAt(session, 2999), false);
+    assert.equal(isSilentAt(session, 3000), true);
+    session.close();
+    session = connect();
+    now = 2000;
+    session.feed("\n");
+    assert.equal(session.isSilent(), false);
+    assert.equal(isSilentAt(session, 3999), false);
+    assert.equal(isSilentAt(session, 4000), true);
     session.close();
   });
 

@@ -50,6 +50,8 @@ fn main() -> ExitCode {
         "run" => serve(rest),
         "bench" if rest == ["clients"] => bench("stompbox-bench-clients"),
         "bench" if rest == ["gateway"] => bench_gateway::all(),
+        // For itself: what the gateway is beside a program that only copies.
+        "bench" if rest.first().is_some_and(|it| it == "floor") => bench_gateway::floor(&rest[1..]),
         "interop" if rest == ["--check"] => interop::all(interop::Mode::Check),
         "build" | "size" | "test" | "interop" | "check" | "bench" if unknown.is_some() => {
             let unknown = unknown.map_or("", String::as_str);
@@ -114,6 +116,7 @@ fn fuzz(rest: &[String]) -> Result<(), Failure> {
         "client_session",
         "selector",
         "store_recovery",
+        "proxy_header",
     ] {
         // Without the toolchain that runs this task: fuzzing needs nightly's.
         let mut cargo = Command::new("cargo");

@@ -207,7 +207,7 @@ pub(crate) async fn acknowledge(
 /// before the receipt of DISCONNECT: that is a leave too.
 pub(crate) async fn leave(client: &Client) -> Result<(), Failure> {
     match client.disconnect().await {
-        Ok(()) | Err(ReceiptError::Closed(Closed::ByServer | Closed::Io(_))) => Ok(()),
+        Ok(_) | Err(ReceiptError::Closed(Closed::ByServer | Closed::Io(_))) => Ok(()),
         Err(error) => Err(error.into()),
     }
 }

@@ -98,6 +98,7 @@ impl Serve {
 const FILE: &str = r#"
 heart_beat = "5000,6000"
 allowed_origins = ["https://app.example.com"]
+sockjs = "/s"
 
 # Who listens.
 [[listen]]
@@ -140,6 +141,7 @@ fn options_beat_the_environment_that_beats_the_file_that_beats_defaults() {
         "max_body = \"3KiB\" # --limit",
         "max_unacked = 8 # --limit",
         "write_timeout = \"25s\" # STOMPBOX_WRITE_TIMEOUT",
+        &format!("sockjs = \"/s\" # {file}"),
         "connect_timeout = \"10s\" # default",
         &format!("[[listen]] # {file}"),
         "[[listen]] # --http",
@@ -191,14 +193,54 @@ fn what_is_wrong_in_a_file_is_named_with_its_line_and_no_secret() {
             ["address", ""],
         ),
         (
-            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\", \"http\"]",
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = []",
             1,
-            ["one protocol", ""],
+            ["[\"stomp\", \"http\"]", ""],
         ),
         (
             "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stmp\"]",
             3,
             ["`stmp`", "`stomp`"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = [\"10.0.0.9/8\"]",
+            4,
+            ["10.0.0.9/8", "the network is 10.0.0.0/8"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = [\"lb.local\"]",
+            4,
+            ["\"lb.local\"", "10.0.0.0/8"],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nprotocols = [\"stomp\"]\nproxy_protocol = []",
+            4,
+            ["no load balancer", "leave it out"],
+        ),
+        (
+            "[admin]\nproxy_protocol = []",
+            2,
+            ["no load balancer", "leave it out"],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:\"\nprotocols = [\"stomp\"]",
+            2,
+            ["\"unix:\"", "unix:PATH"],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:a\"\nmode = \"0888\"\nprotocols = [\"stomp\"]",
+            3,
+            ["\"0888\"", "\"0660\""],
+        ),
+        (
+            "[[listen]]\nbind = \"unix:a\"\nmode = \"1777\"\nprotocols = [\"stomp\"]",
+            3,
+            ["\"1777\"", "\"0660\""],
+        ),
+        (
+            "[[listen]]\nbind = \"[::1]:0\"\nmode = \"0660\"\nprotocols = [\"stomp\"]",
+            1,
+            ["mode is for the file of a Unix socket", ""],
         ),
         (
             "[[acl]]\nwho = \"ann\"\n\nallow = [\"reed /queue/a\"]",
@@ -270,6 +312,18 @@ fn what_is_wrong_in_options_is_named() {
         ),
         (&["--stomp", "0.0.0.0:0"], "--allow-anonymous"),
         (&["--http", "[::]:0"], "--allow-anonymous"),
+        (&["--sockjs", "sockjs/"], "give a path as \"/sockjs\""),
+        (&["--sockjs", "/"], "give a path as \"/sockjs\""),
+        (
+            &["--stomp", "127.0.0.1:0", "--proxy-protocol", "127.0.0.1"],
+            "behind a load balancer",
+        ),
+        (&["--proxy-protocol", "127.0.0.1"], "is for --stomp"),
+        (&["--stomp", "localhost:1"], "unix:PATH"),
+        (
+            &["--http", "unix:a", "--proxy-protocol", "127.0.0.1"],
+            "proxy_protocol is [\"unix:\"]",
+        ),
         (
             &[
                 "--https",
@@ -320,7 +374,8 @@ fn passwd_prints_a_user_or_puts_it_into_a_file() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     for (args, passcode) in [
         (&["ann", "--group", "traders"][..], "first\n"),
-        (&["bob"], "second\r\n"),
+        (&["bob", "--role", "viewer"], "second\r\n"),
+        (&["ann", "--role", "operator"], "third\n"),
         (&["ann"], "hunter2"),
     ] {
         let answer = passwd(&[args, &["--file", &file]].concat(), passcode);
@@ -330,6 +385,15 @@ fn passwd_prints_a_user_or_puts_it_into_a_file() {
     assert!(text.starts_with(FILE), "comments and order stay: {text}");
     assert_eq!(text.matches("login = ").count(), 2, "{text}");
     assert!(text.contains("groups = [\"traders\"]"), "{text}");
+    for role in ["operator", "viewer"] {
+        assert_eq!(
+            text.matches(&format!("role = \"{role}\"")).count(),
+            1,
+            "{text}"
+        );
+    }
+    let (code, _, errors) = passwd(&["ann", "--role", "king"], "x\n");
+    assert!(code == Some(1) && errors.contains("king"), "{errors}");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(
@@ -590,7 +654,7 @@ fn the_files_and_commands_of_the_documents_work() {
     folder.write("tls.crt", &certified.cert.pem());
     folder.write("tls.key", &certified.signing_key.serialize_pem());
     let files = [blocks(security, "toml"), blocks(configuration, "toml")].concat();
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     for text in &files {
         let file = folder.write("stompbox.toml", text);
         let (code, _, errors) = run(&mut stompbox(&["config", "check", "--config", &file]));
@@ -742,4 +806,143 @@ fn the_table_of_limits_is_the_programs() {
     let (_, table) = document.split_once("## `[limits]`").unwrap();
     let documented = table.lines().filter(|line| line.starts_with("| `")).count();
     assert_eq!(rows, documented, "no row is left over");
+}
+
+#[test]
+fn load_balancers_are_shown_and_read_again() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "allow_anonymous = true\n[[listen]]\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\"]\n\
+         proxy_protocol = [\"10.0.0.0/8\", \"fd00::1/128\", \"127.0.0.1\"]\n",
+    );
+    let mut show = stompbox(&["config", "show", "--config", &file, "--http", "127.0.0.1:9"]);
+    show.env("STOMPBOX_PROXY_PROTOCOL", "192.0.2.0/24,::1");
+    let (code, out, errors) = run(&mut show);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for line in [
+        "proxy_protocol = [\"10.0.0.0/8\", \"fd00::1\", \"127.0.0.1\"]",
+        "proxy_protocol = [\"192.0.2.0/24\", \"::1\"]",
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
+    let shown = folder.write("b.toml", &out);
+    let (code, again, errors) = run(&mut stompbox(&["config", "show", "--config", &shown]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert_eq!(again.matches("proxy_protocol = ").count(), 2, "{again}");
+    let admin = folder.write("c.toml", "[admin]\nproxy_protocol = [\"10.0.0.7\"]\n");
+    let (_, out, _) = run(&mut stompbox(&["config", "show", "--config", &admin]));
+    let line = format!("proxy_protocol = [\"10.0.0.7\"] # {admin}");
+    assert!(out.lines().any(|own| own == line), "{line}: {out}");
+
+    let serve = Serve::start(&["--config", &file], 1);
+    let mut stream = TcpStream::connect(serve.address("stomp://")).unwrap();
+    let connect =
+        b"PROXY TCP4 192.0.2.7 10.0.0.1 4567 61613\r\nCONNECT\naccept-version:1.2\nhost:x\n\n\0";
+    stream.write_all(connect).unwrap();
+    let mut answer = [0; 9];
+    stream.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"CONNECTED");
+    drop(stream);
+    serve.stop();
+}
+
+#[test]
+fn a_unix_socket_is_shown_and_listened_on() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "[[listen]]\nbind = \"unix:a.sock\"\nmode = \"660\"\nprotocols = [\"stomp\"]\n",
+    );
+    let http = format!("unix:{}", folder.path("web.sock"));
+    let url = format!("unix:{}", folder.path("a.sock"));
+    let args = ["--config", &file, "--http", &http];
+    let (code, out, errors) = run(stompbox(&["config", "show"]).args(args));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    for line in [
+        format!("bind = {url:?}"),
+        "mode = \"0660\"".to_owned(),
+        format!("bind = {http:?}"),
+    ] {
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
+    let serve = Serve::start(&args, 2);
+    let expected = [format!("STOMP      {url}"), format!("HTTP       {http}")];
+    assert_eq!(serve.lines, expected);
+    let mode = fs::metadata(folder.path("a.sock")).unwrap().permissions();
+    assert_eq!(mode.mode() & 0o777, 0o660);
+    let (code, _, errors) = run(&mut stompbox(&["pub", "/queue/a", "x", "--url", &url]));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    let (code, _, errors) = run(stompbox(&["serve"]).args(args));
+    assert_eq!(code, Some(1));
+    assert!(errors.contains("another program listens there"), "{errors}");
+    assert_eq!(serve.stop(), "");
+    let left = ["a.sock", "web.sock"].map(|name| fs::exists(folder.path(name)).unwrap());
+    assert_eq!(left, [false, false]);
+}
+
+#[test]
+fn one_port_for_both_is_shown_and_served() {
+    let folder = Folder::new();
+    let file = folder.write(
+        "a.toml",
+        "[[listen]]\nbind = \"127.0.0.1:0\"\nprotocols = [\"http\", \"stomp\"]\n",
+    );
+    let args = ["--config", &file, "--stomp", "127.0.0.1:0"];
+    let (code, out, errors) = run(stompbox(&["config", "show"]).args(args));
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    // An option for STOMP alone does not take its place.
+    let own =
+        format!("[[listen]] # {file}\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\", \"http\"]\n");
+    let option = "[[listen]] # --stomp\nbind = \"127.0.0.1:0\"\nprotocols = [\"stomp\"]\n";
+    assert!(out.contains(&own) && out.contains(option), "{out}");
+
+    let serve = Serve::start(&["--config", &file, "--both", "127.0.0.1:0"], 2);
+    let address = serve.address("stomp://");
+    assert_eq!(serve.address("ws://"), address, "{:?}", serve.lines);
+    for url in [
+        format!("stomp://{address}"),
+        format!("ws://{address}/stomp"),
+    ] {
+        let (code, _, errors) = run(&mut stompbox(&["pub", "/queue/a", "x", "--url", &url]));
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{url}");
+    }
+    assert_eq!(serve.stop(), "");
+}
+
+#[test]
+fn compression_is_off_unless_something_says_so() {
+    let folder = Folder::new();
+    let file = folder.write("a.toml", "websocket_compression = true\n");
+    for (args, variable, line) in [
+        (
+            &[][..],
+            None,
+            "websocket_compression = false # default".to_owned(),
+        ),
+        (
+            &["--config", &file],
+            None,
+            format!("websocket_compression = true # {file}"),
+        ),
+        (
+            &["--config", &file],
+            Some("false"),
+            "websocket_compression = false # STOMPBOX_WEBSOCKET_COMPRESSION".to_owned(),
+        ),
+        (
+            &["--websocket-compression"],
+            None,
+            "websocket_compression = true # --websocket-compression".to_owned(),
+        ),
+    ] {
+        let mut command = stompbox(&["config", "show"]);
+        command.args(args);
+        if let Some(value) = variable {
+            command.env("STOMPBOX_WEBSOCKET_COMPRESSION", value);
+        }
+        let (code, out, errors) = run(&mut command);
+        assert_eq!((code, errors.as_str()), (Some(0), ""));
+        assert!(out.lines().any(|own| own == line), "{line}: {out}");
+    }
 }

@@ -16,6 +16,19 @@ pub struct Client {
     pub(crate) handle: Arc<Handle>,
 }
 
+/// How a server answered `DISCONNECT`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Farewell {
+    /// By its receipt: it has all that was sent before.
+    Receipt,
+    /// By closing the WebSocket with code 1000, normal closure, while no other receipt was due.
+    ///
+    /// 1.2 warns of servers that close before the receipt has left ("DISCONNECT"); RabbitMQ's
+    /// Web-STOMP always does. What was sent without a receipt has most likely arrived, but after
+    /// an `ERROR` that it lost alike such a server would have closed in the same way.
+    Close,
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").finish_non_exhaustive()
@@ -105,12 +118,12 @@ impl Client {
         Ok(output)
     }
 
-    /// Disconnects in order: all that was sent before has arrived when this returns.
+    /// Disconnects in order. With [`Farewell::Receipt`] all that was sent before has arrived.
     ///
     /// # Errors
     ///
-    /// The server's receipt did not come.
-    pub async fn disconnect(&self) -> Result<(), ReceiptError> {
+    /// The server neither sent the receipt nor closed a WebSocket in order.
+    pub async fn disconnect(&self) -> Result<Farewell, ReceiptError> {
         let shared = &self.handle.shared;
         let (sender, receipt) = oneshot::channel();
         let id = format!("close-{}", shared.next_number());
@@ -124,7 +137,7 @@ impl Client {
         };
         shared.request(disconnect).await?;
         match runtime::timeout(shared.settings.receipt_timeout, receipt).await {
-            Ok(Ok(())) => Ok(()),
+            Ok(Ok(farewell)) => Ok(farewell),
             Ok(Err(_)) => Err(ReceiptError::Closed(self.closed())),
             Err(_) => Err(ReceiptError::Timeout),
         }

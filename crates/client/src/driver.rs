@@ -16,7 +16,7 @@ use stompbox_proto::{
 };
 
 use crate::{
-    Client, Closed, ConnectError, Event, Message, ReceiptError,
+    Client, Closed, ConnectError, Event, Farewell, Message, ReceiptError,
     batch::Batch,
     connect::{Connected, Connector, handshake},
     log,
@@ -52,6 +52,8 @@ pub(crate) struct Driver {
     timer: Option<(Duration, Pin<Box<Sleep>>)>,
     /// Since the last good connection.
     attempts: u32,
+    /// How the server answered `DISCONNECT`, where it did.
+    farewell: Farewell,
 }
 
 /// A subscription that has no room: nothing is read until it has.
@@ -87,6 +89,7 @@ impl Driver {
             stalled: None,
             timer: None,
             attempts: 0,
+            farewell: Farewell::Receipt,
         }
     }
 
@@ -233,7 +236,7 @@ impl Driver {
         if let Some(disconnected) = disconnected
             && matches!(reason, Closed::Disconnected)
         {
-            let _ = disconnected.send(());
+            let _ = disconnected.send(self.farewell);
         }
         self.shared.changed.notify_waiters();
         self.shared.events.tell(&Event::Closed { reason });
@@ -273,6 +276,7 @@ impl Driver {
                         self.shared.lock().session.heard(now);
                     }
                     Poll::Ready(Ok(Incoming::End)) => return Poll::Ready(Closed::ByServer),
+                    Poll::Ready(Ok(Incoming::Farewell)) => return Poll::Ready(self.part()),
                     Poll::Ready(Ok(Incoming::TooBig)) => {
                         let problem = "a message is beyond the limit".into();
                         return Poll::Ready(Closed::Protocol(problem));
@@ -284,6 +288,17 @@ impl Driver {
                 return self.poll_timer(cx);
             }
         }
+    }
+
+    /// The server has closed, saying that all is done: why it is over, seen from here.
+    fn part(&mut self) -> Closed {
+        let mut core = self.shared.lock();
+        let is_told = self.writing.is_done() && core.out.is_done();
+        if matches!(core.state, State::Disconnecting) && is_told && core.receipts.is_empty() {
+            self.farewell = Farewell::Close;
+            return Closed::Disconnected;
+        }
+        Closed::ByServer
     }
 
     /// Whether the session is over since nobody is there any more.

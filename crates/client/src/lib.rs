@@ -54,7 +54,7 @@ mod subscription;
 mod transaction;
 mod transport;
 
-pub use client::Client;
+pub use client::{Client, Farewell};
 #[cfg(feature = "json")]
 pub use error::JsonError;
 pub use error::{

@@ -14,8 +14,8 @@ use stompbox_proto::{
 use tokio::sync::oneshot;
 
 use crate::{
-    AckError, Closed, InFlight, ReceiptError, SendError, SubscribeError, TransactionError,
-    Unavailable,
+    AckError, Closed, Farewell, InFlight, ReceiptError, SendError, SubscribeError,
+    TransactionError, Unavailable,
     batch::{Batch, Kind},
     queue::Queue,
     receipts::{Receipt, Receipts},
@@ -66,8 +66,8 @@ pub(crate) struct Core {
     pub(crate) subscriptions: HashMap<Box<str>, Entry>,
     pub(crate) receipts: Receipts,
     pub(crate) replies: Replies,
-    /// Where the receipt of `DISCONNECT` goes.
-    pub(crate) disconnected: Option<oneshot::Sender<()>>,
+    /// Where it goes how the server answered `DISCONNECT`.
+    pub(crate) disconnected: Option<oneshot::Sender<Farewell>>,
     in_flight: InFlight,
     /// Room for the id of a receipt.
     receipt_id: String,
@@ -295,7 +295,10 @@ impl Core {
     }
 
     /// Sends `DISCONNECT`. False: the connection is not there, and will not be made again.
-    pub(crate) fn disconnect(&mut self, receipt: Option<(&str, oneshot::Sender<()>)>) -> bool {
+    pub(crate) fn disconnect(
+        &mut self,
+        receipt: Option<(&str, oneshot::Sender<Farewell>)>,
+    ) -> bool {
         let (id, done) = receipt.unzip();
         if !matches!(self.state, State::Connected) || self.session.disconnect(id, &[]).is_err() {
             return false;

@@ -119,6 +119,18 @@ impl Pulse {
         }
     }
 
+    /// Allows for the way of what comes, beyond the tolerance: half an interval, and no more than 500 ms.
+    ///
+    /// A server whose timer leaves a beat out where a frame went since its last tick is silent for two
+    /// whole intervals after it. ActiveMQ is after `CONNECTED`, with which its timer starts (its issue
+    /// AMQ-4710), and may be after any frame; what it sends then comes a little later than twice the
+    /// interval, which is the usual tolerance.
+    pub(crate) fn allow_for_the_way(&mut self) {
+        if let (Some(every), Some(patience)) = (self.expect_every, &mut self.patience) {
+            *patience += (every / 2).min(Duration::from_millis(500));
+        }
+    }
+
     pub(crate) fn heard(&mut self, now: Duration) {
         self.last_heard = now;
     }

@@ -395,6 +395,33 @@ fn a_silent_server_is_noticed_after_the_tolerance_and_not_before() {
 }
 
 #[test]
+fn a_beat_after_two_intervals_is_in_time() {
+    let ms = Duration::from_millis;
+    for (interval, limit) in [(1_000, 2_500), (10_000, 20_500), (100, 250)] {
+        let config = client::Config {
+            heart_beat: HeartBeat::new(0, interval),
+            ..client::Config::new("localhost")
+        };
+        let mut session = client::Session::new(config, Duration::ZERO).unwrap();
+        let mut decoder = Decoder::new(Limits::default());
+        let connected = format!("CONNECTED\nversion:1.2\nheart-beat:{interval},0\n\n\0");
+        let mut bytes = connected.as_bytes();
+        let frame = decoder.decode(&mut bytes, session.dialect());
+        session.heard(SECOND);
+        session.receive(&frame.unwrap().unwrap(), SECOND).unwrap();
+        // After CONNECTED as after all that comes later.
+        for heard in [SECOND, SECOND * 3] {
+            session.heard(heard);
+            let at = heard + ms(limit);
+            assert_eq!(session.poll_timeout(), Some(at));
+            assert_eq!(session.handle_timeout(at - ms(1)), None);
+        }
+        let timeout = session.handle_timeout(SECOND * 3 + ms(limit));
+        assert_eq!(timeout, Some(client::Timeout::PeerSilent));
+    }
+}
+
+#[test]
 fn a_silent_client_is_noticed_and_told() {
     let config = client::Config {
         heart_beat: HeartBeat::new(1_000, 0),

@@ -6,7 +6,7 @@ use std::{
 
 use stompbox_proto::{HeartBeat, Limits};
 
-use crate::{Acl, GatewayConfig, Tls, User};
+use crate::{Acl, Address, GatewayConfig, Tls, TrustedProxy, User};
 
 /// What a [`Server`](crate::Server) listens on, and what it allows.
 #[derive(Clone, Debug)]
@@ -18,6 +18,10 @@ pub struct Config {
     /// Origins of pages on other hosts that may connect, as `https://example.com`; `*`: all. A
     /// page's own host always may. Default: none.
     pub allowed_origins: Vec<String>,
+    /// The path below which there is SockJS, as `/sockjs`; `None`: nowhere. Default: `None`.
+    pub sockjs: Option<String>,
+    /// WebSocket messages may be compressed, in both directions. Default: false.
+    pub websocket_compression: bool,
     /// Who may log in; empty: everybody. Default: empty.
     pub users: Vec<User>,
     /// What they may do. Default: everything.
@@ -65,6 +69,8 @@ pub struct Admin {
     pub metrics_destinations: usize,
     /// Most connections at a time. Default: 64.
     pub max_connections: usize,
+    /// As [`Listen::proxy_protocol`]; it needs [`Config::users`] then. Default: none.
+    pub proxy_protocol: Vec<TrustedProxy>,
 }
 
 impl Admin {
@@ -78,6 +84,7 @@ impl Admin {
             metrics_login: false,
             metrics_destinations: 100,
             max_connections: 64,
+            proxy_protocol: Vec::new(),
         }
     }
 }
@@ -85,12 +92,15 @@ impl Admin {
 /// A listening socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listen {
-    /// Its address; port 0 takes a free one.
-    pub bind: SocketAddr,
+    /// Where it is.
+    pub bind: Address,
     /// What its connections speak.
     pub protocol: Protocol,
     /// TLS below that; none: plain text.
     pub tls: Option<Tls>,
+    /// Load balancers that say, by the PROXY protocol, whose connections they pass on. Unless this
+    /// is empty, only they may connect, and each connection has to begin with its header.
+    pub proxy_protocol: Vec<TrustedProxy>,
 }
 
 /// What a listener's connections speak.
@@ -100,25 +110,42 @@ pub enum Protocol {
     Stomp,
     /// HTTP: the pages, and WebSocket at `/stomp`, `/stomp/websocket`, `/ws` and `/`.
     Http,
+    /// Either of them, as the client's first bytes say.
+    Both,
+}
+
+impl Protocol {
+    /// Whether that is spoken too.
+    pub(crate) fn has(self, other: Self) -> bool {
+        self == other || self == Self::Both
+    }
 }
 
 impl Listen {
     /// STOMP in plain text.
     pub fn stomp(bind: SocketAddr) -> Self {
-        Self {
-            bind,
-            protocol: Protocol::Stomp,
-            tls: None,
-        }
+        Self::new(bind.into(), Protocol::Stomp)
     }
 
     /// HTTP in plain text.
     pub fn http(bind: SocketAddr) -> Self {
+        Self::new(bind.into(), Protocol::Http)
+    }
+
+    /// Anything in plain text.
+    pub fn new(bind: Address, protocol: Protocol) -> Self {
         Self {
             bind,
-            protocol: Protocol::Http,
+            protocol,
             tls: None,
+            proxy_protocol: Vec::new(),
         }
+    }
+
+    /// Whether only this machine reaches it. Whoever comes through a load balancer may come from
+    /// anywhere.
+    pub(crate) fn is_local(&self) -> bool {
+        self.bind.is_loopback() && self.proxy_protocol.is_empty()
     }
 
     /// Puts TLS below.
@@ -138,6 +165,8 @@ impl Default for Config {
             ],
             allow_anonymous: false,
             allowed_origins: Vec::new(),
+            sockjs: None,
+            websocket_compression: false,
             users: Vec::new(),
             acl: Acl::default(),
             limits: Limits::default(),

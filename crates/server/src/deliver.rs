@@ -16,6 +16,8 @@ pub(crate) struct Encoder<'a> {
     pub(crate) websocket: bool,
     /// The client of a WebSocket wants binary messages.
     pub(crate) binary: bool,
+    /// It takes compressed ones.
+    pub(crate) deflate: bool,
 }
 
 impl Encoder<'_> {
@@ -31,12 +33,11 @@ impl Encoder<'_> {
                 true => Opcode::Text,
                 false => Opcode::Binary,
             };
-            websocket::put_header(out, opcode, head.len() + wire.len());
-            out.extend_from_slice(head);
+            websocket::put_parts(out, opcode, [head, &wire], self.deflate);
         } else {
             self.head(out, delivery);
+            out.extend_from_slice(&wire);
         }
-        out.extend_from_slice(&wire);
     }
 
     fn head(&self, out: &mut Vec<u8>, delivery: &Delivery) {
@@ -93,7 +94,7 @@ impl Encoder<'_> {
     /// Writes a frame of the session's, or a heart-beat.
     pub(crate) fn frame(&self, out: &mut Vec<u8>, frame: &[u8]) {
         if self.websocket {
-            websocket::put_message(out, frame, self.binary);
+            websocket::put_message(out, frame, self.binary, self.deflate);
         } else {
             out.extend_from_slice(frame);
         }

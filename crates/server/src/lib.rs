@@ -11,11 +11,14 @@
 //! # }
 //! ```
 
+mod accept;
 mod acl;
+mod address;
 mod admin;
 mod assets;
 mod config;
 mod connection;
+mod deflate;
 mod deliver;
 mod events;
 mod gateway;
@@ -25,13 +28,17 @@ mod listener;
 mod origin;
 mod pattern;
 mod peer;
+mod proxy;
 mod requests;
+mod sniff;
+mod sockjs;
 mod storage;
 mod tls;
 mod users;
 mod websocket;
 
 pub use acl::{Access, Acl, AclError, Denied, Permission, Rule, Who};
+pub use address::{Address, InvalidAddress, UnixSocket};
 pub use config::{Admin, Config, Listen, Protocol};
 pub use gateway::{
     ConnectionStatus, GatewayConfig, GatewayMode, GatewayMonitor, GatewayStatus, InvalidUpstream,
@@ -39,6 +46,7 @@ pub use gateway::{
 };
 pub use listener::{ServeError, Server};
 pub use pattern::{InvalidPattern, Pattern};
+pub use proxy::{InvalidProxy, TrustedProxy};
 pub use stompbox_broker::{BareDestination, BrokerDialect};
 pub use stompbox_proto::{HeartBeat, Limits};
 pub use tls::{Tls, TlsError};

@@ -1,7 +1,7 @@
 use std::{
-    fmt, io,
+    io,
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -14,27 +14,31 @@ use stompbox_broker::Broker;
 use stompbox_store::{DiskStore, Recovery};
 use thiserror::Error;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    net::TcpListener,
+    sync::{Semaphore, watch},
     task::{self, JoinSet},
     time,
 };
-use tokio_rustls::TlsAcceptor;
-use tracing::{debug, error, info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
-    Config, GatewayMode, Protocol, TlsError, UpstreamTlsError, UserError, admin,
-    connection::{self, Lobby, Shared},
+    Address, Config, GatewayMode, Listen, Protocol, TlsError, UpstreamTlsError, UserError,
+    accept::{Kind, Listener, Socket},
+    admin,
+    connection::{Lobby, Shared},
     gateway::{Gateway, GatewayMonitor},
-    http,
     hub::Hub,
-    peer::{Census, Transport, Via},
+    peer::Census,
+    sockjs::Sessions,
     storage,
     users::Users,
 };
 
 /// How long a gateway's connections may take to end, however long its clients took.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+
+const NO_UNIX: &str =
+    "nobody comes by a Unix socket here: proxy_protocol has addresses or networks";
 
 /// A server that can't start.
 #[derive(Debug, Error)]
@@ -47,7 +51,24 @@ pub enum ServeError {
     )]
     NotLoopback {
         /// The address.
-        address: SocketAddr,
+        address: Address,
+    },
+    /// A load balancer passes connections on to an address of the loopback, and anybody could log in.
+    #[error(
+        "{address} is behind a load balancer (proxy_protocol), by which anybody could log in: make \
+         users by `stompbox passwd`, or permit it by --allow-anonymous"
+    )]
+    BehindProxy {
+        /// The address.
+        address: Address,
+    },
+    /// A listener can't be as it is configured.
+    #[error("{address}: {problem}")]
+    Listen {
+        /// The address.
+        address: Address,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// The admin listener can be reached from other machines, and there is nobody who could log in.
     #[error(
@@ -58,6 +79,14 @@ pub enum ServeError {
         /// The address.
         address: SocketAddr,
     },
+    /// Where SockJS is to be is no path.
+    #[error(
+        "sockjs is {path:?}: give a path as \"/sockjs\", that begins with a slash and does not end with one"
+    )]
+    SockJs {
+        /// What it was to be.
+        path: String,
+    },
     /// The users can't be as they are configured.
     #[error(transparent)]
     User(#[from] UserError),
@@ -65,7 +94,7 @@ pub enum ServeError {
     #[error("TLS of {address}: {source}")]
     Tls {
         /// The listener's address.
-        address: SocketAddr,
+        address: Address,
         /// What is wrong with its files.
         source: TlsError,
     },
@@ -85,7 +114,7 @@ pub enum ServeError {
     #[error("can't listen on {address} for {what}: {source}")]
     Bind {
         /// The address.
-        address: SocketAddr,
+        address: Address,
         /// The option that names it.
         what: &'static str,
         /// What the system said.
@@ -104,24 +133,6 @@ pub struct Server {
     gateway: Option<Arc<Gateway>>,
 }
 
-#[derive(Debug)]
-struct Listener {
-    socket: TcpListener,
-    kind: Kind,
-}
-
-/// What the connections of a listener are served with.
-struct Kind {
-    protocol: Protocol,
-    tls: Option<TlsAcceptor>,
-}
-
-impl fmt::Debug for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}, TLS: {}", self.protocol, self.tls.is_some())
-    }
-}
-
 impl Server {
     /// Binds the configured addresses. Port 0 takes a free one.
     ///
@@ -132,15 +143,22 @@ impl Server {
         let users = config.check()?;
         let mut listeners = Vec::with_capacity(config.listen.len());
         for listen in &config.listen {
-            let address = listen.bind;
+            let address = listen.bind.clone();
             let tls = listen.tls.as_ref().map(|tls| tls.acceptor(listen.protocol));
-            let tls = tls
-                .transpose()
-                .map_err(|source| ServeError::Tls { address, source })?;
-            if tls.is_none() && !address.ip().is_loopback() && !config.users.is_empty() {
+            let tls = tls.transpose().map_err(|source| ServeError::Tls {
+                address: address.clone(),
+                source,
+            })?;
+            if tls.is_none() && !address.is_loopback() && !config.users.is_empty() {
                 warn!(%address, "passcodes cross the network in plain text: this listener has no TLS");
             }
-            let socket = TcpListener::bind(address).await;
+            let socket = match &address {
+                Address::Tcp(address) => TcpListener::bind(address).await.map(Socket::Tcp),
+                Address::Unix(socket) => {
+                    let bound = socket.bind().await;
+                    bound.map(|(socket, file)| Socket::Unix(socket, file))
+                }
+            };
             let socket = socket.map_err(|source| ServeError::Bind {
                 address,
                 what: match (listen.protocol, &tls) {
@@ -148,12 +166,15 @@ impl Server {
                     (Protocol::Stomp, Some(_)) => "--stomp-tls",
                     (Protocol::Http, None) => "--http",
                     (Protocol::Http, Some(_)) => "--https",
+                    (Protocol::Both, None) => "--both",
+                    (Protocol::Both, Some(_)) => "--both-tls",
                 },
                 source,
             })?;
             let kind = Kind {
                 protocol: listen.protocol,
                 tls,
+                proxies: listen.proxy_protocol.clone(),
             };
             listeners.push(Listener { socket, kind });
         }
@@ -210,8 +231,22 @@ impl Server {
     fn addrs(&self, protocol: Protocol, tls: bool) -> Vec<SocketAddr> {
         self.listeners
             .iter()
-            .filter(|l| l.kind.protocol == protocol && l.kind.tls.is_some() == tls)
-            .filter_map(|listener| listener.socket.local_addr().ok())
+            .filter(|l| l.kind.protocol.has(protocol) && l.kind.tls.is_some() == tls)
+            .filter_map(|listener| match &listener.socket {
+                Socket::Tcp(socket) => socket.local_addr().ok(),
+                Socket::Unix(..) => None,
+            })
+            .collect()
+    }
+
+    /// The Unix sockets, and what is spoken there.
+    pub fn unix_sockets(&self) -> Vec<(PathBuf, Protocol)> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| match &listener.socket {
+                Socket::Unix(_, file) => Some((file.path().into(), listener.kind.protocol)),
+                Socket::Tcp(_) => None,
+            })
             .collect()
     }
 
@@ -237,8 +272,8 @@ impl Server {
             broker.topic_log_messages = 0;
         }
         let (store, recovery) = self.store.unzip();
-        let mut addresses = self.config.listen.iter().map(|it| it.bind.ip());
-        let hides_system = !self.users.is_empty() || !addresses.all(|it| it.is_loopback());
+        let hides_system =
+            !self.users.is_empty() || !self.config.listen.iter().all(Listen::is_local);
         let shared = Arc::new(Shared {
             hub: Hub::new(
                 |now| match recovery {
@@ -260,6 +295,7 @@ impl Server {
             started: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
             draining: AtomicBool::new(false),
             lobby: Lobby::default(),
+            sockjs: Sessions::default(),
             stopping,
         });
         let storing = store.map(|store| storage::start(Arc::clone(&shared), Box::new(store)));
@@ -271,7 +307,7 @@ impl Server {
         let mut listeners = JoinSet::new();
         for listener in self.listeners {
             let (shared, connections) = (Arc::clone(&shared), Arc::clone(&connections));
-            listeners.spawn(listen(shared, listener, connections));
+            listeners.spawn(listener.run(shared, connections));
         }
         let mut admin = JoinSet::new();
         if let Some(listener) = self.admin {
@@ -348,8 +384,8 @@ impl Config {
     /// See [`ServeError`].
     pub fn validate(&self) -> Result<(), ServeError> {
         self.check()?;
-        let listen = self.listen.iter().map(|it| (it.bind, &it.tls));
-        let admin = self.admin.iter().map(|it| (it.bind, &it.tls));
+        let listen = self.listen.iter().map(|it| (it.bind.clone(), &it.tls));
+        let admin = self.admin.iter().map(|it| (it.bind.into(), &it.tls));
         for (address, tls) in listen.chain(admin) {
             if let Some(tls) = tls {
                 tls.check()
@@ -372,100 +408,56 @@ impl Config {
                 return Err(ServeError::Gateway { problem });
             }
         }
+        if let Some(path) = &self.sockjs {
+            let plain = |part: &str| !part.is_empty() && !part.contains(['?', '#', '%', ' ']);
+            let is_path = path
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(plain));
+            if !is_path {
+                return Err(ServeError::SockJs { path: path.clone() });
+            }
+        }
+        for listen in &self.listen {
+            let is_unix = matches!(listen.bind, Address::Unix(_));
+            let mut proxies = listen.proxy_protocol.iter();
+            let problem = match is_unix {
+                true if listen.tls.is_some() => "a Unix socket has no TLS",
+                true if !proxies.all(|it| it.is_unix()) => {
+                    "who comes by a Unix socket has no address: proxy_protocol is [\"unix:\"] there"
+                }
+                false if proxies.any(|it| it.is_unix()) => NO_UNIX,
+                _ => continue,
+            };
+            let address = listen.bind.clone();
+            return Err(ServeError::Listen { address, problem });
+        }
+        let admin = self.admin.as_ref();
+        if let Some(admin) = admin.filter(|it| it.proxy_protocol.iter().any(|it| it.is_unix())) {
+            return Err(ServeError::Listen {
+                address: admin.bind.into(),
+                problem: NO_UNIX,
+            });
+        }
         // Who is passed through logs in at a broker.
         let passes = |gateway: &crate::GatewayConfig| gateway.mode == GatewayMode::Passthrough;
         let closed = self.allow_anonymous
             || !self.users.is_empty()
             || self.gateway.as_ref().is_some_and(passes);
-        let remote = self.listen.iter().find(|l| !l.bind.ip().is_loopback());
+        let remote = self.listen.iter().find(|listen| !listen.is_local());
         if let Some(listen) = remote.filter(|_| !closed) {
-            return Err(ServeError::NotLoopback {
-                address: listen.bind,
+            let address = listen.bind.clone();
+            return Err(match address.is_loopback() {
+                true => ServeError::BehindProxy { address },
+                false => ServeError::NotLoopback { address },
             });
         }
         if let Some(admin) = &self.admin
-            && !admin.bind.ip().is_loopback()
+            && (!admin.bind.ip().is_loopback() || !admin.proxy_protocol.is_empty())
             && self.users.is_empty()
         {
             let address = admin.bind;
             return Err(ServeError::AdminNotLoopback { address });
         }
         Ok(Users::new(&self.users)?)
-    }
-}
-
-async fn listen(shared: Arc<Shared>, listener: Listener, connections: Arc<Semaphore>) {
-    loop {
-        // Before accepting: beyond the limit clients wait in the system's queue.
-        let Ok(permit) = Arc::clone(&connections).acquire_owned().await else {
-            return;
-        };
-        match listener.socket.accept().await {
-            Ok((stream, remote)) => {
-                // Frames are written whole; waiting for more of them only delays.
-                let _ = stream.set_nodelay(true);
-                let shared = Arc::clone(&shared);
-                // A task of each kind is as large as that kind needs.
-                match (listener.kind.protocol, listener.kind.tls.clone()) {
-                    (Protocol::Stomp, None) => {
-                        tokio::spawn(serve_stomp(shared, stream, remote, permit));
-                    }
-                    (Protocol::Http, None) => {
-                        tokio::spawn(http::serve(shared, stream, false, remote, permit));
-                    }
-                    (protocol, Some(tls)) => {
-                        let kind = (protocol, tls, remote);
-                        tokio::spawn(serve_tls(shared, stream, kind, permit));
-                    }
-                }
-            }
-            Err(error) => {
-                // Most likely out of file descriptors: give connections time to end.
-                warn!(%error, "can't accept a connection");
-                time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
-async fn serve_stomp(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    remote: SocketAddr,
-    permit: OwnedSemaphorePermit,
-) {
-    let via = Via {
-        remote: Some(remote),
-        ..Via::default()
-    };
-    connection::serve(shared, stream, via, None, Vec::new()).await;
-    drop(permit);
-}
-
-async fn serve_tls(
-    shared: Arc<Shared>,
-    stream: TcpStream,
-    kind: (Protocol, TlsAcceptor, SocketAddr),
-    permit: OwnedSemaphorePermit,
-) {
-    let (protocol, acceptor, remote) = kind;
-    let hand_shake = time::timeout(shared.config.connect_timeout, acceptor.accept(stream)).await;
-    let stream = match hand_shake {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return debug!(%error, "TLS hand-shake failed"),
-        Err(_) => return debug!("no TLS hand-shake in time"),
-    };
-    match protocol {
-        Protocol::Stomp => {
-            let via = Via {
-                transport: Transport::Tls,
-                remote: Some(remote),
-                agent: None,
-            };
-            Box::pin(connection::serve(shared, stream, via, None, Vec::new())).await;
-            drop(permit);
-        }
-        // Boxed, so that a connection that does not need the space does not have it.
-        Protocol::Http => Box::pin(http::serve(shared, stream, true, remote, permit)).await,
     }
 }

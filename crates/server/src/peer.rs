@@ -1,6 +1,7 @@
 //! Who is at the other end of a connection, and how much went over it.
 
 use std::{
+    fmt,
     net::SocketAddr,
     sync::{
         OnceLock,
@@ -8,6 +9,7 @@ use std::{
     },
 };
 
+use serde::{Serialize, Serializer};
 use stompbox_broker::Time;
 use stompbox_proto::Version;
 use stompbox_store::Usage;
@@ -20,10 +22,12 @@ pub(crate) enum Transport {
     Ws,
     Tls,
     Wss,
+    /// With TLS below or without.
+    SockJs,
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 4] = [Self::Tcp, Self::Ws, Self::Tls, Self::Wss];
+    pub(crate) const ALL: [Self; 5] = [Self::Tcp, Self::Ws, Self::Tls, Self::Wss, Self::SockJs];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -31,16 +35,36 @@ impl Transport {
             Self::Ws => "ws",
             Self::Tls => "tls",
             Self::Wss => "wss",
+            Self::SockJs => "sockjs",
         }
     }
 
     /// Frames are messages of a WebSocket.
     pub(crate) fn is_websocket(self) -> bool {
-        matches!(self, Self::Ws | Self::Wss)
+        matches!(self, Self::Ws | Self::Wss | Self::SockJs)
     }
+}
 
-    pub(crate) fn is_secure(self) -> bool {
-        matches!(self, Self::Tls | Self::Wss)
+/// Where a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remote {
+    At(SocketAddr),
+    /// On this machine, by a Unix socket.
+    Unix,
+}
+
+impl fmt::Display for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+impl Serialize for Remote {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -48,9 +72,13 @@ impl Transport {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Via {
     pub(crate) transport: Transport,
-    pub(crate) remote: Option<SocketAddr>,
+    /// There is TLS below.
+    pub(crate) secure: bool,
+    pub(crate) remote: Option<Remote>,
     /// The program, as it called itself when it asked for the WebSocket.
     pub(crate) agent: Option<Box<str>>,
+    /// Messages of its WebSocket may be compressed.
+    pub(crate) deflate: bool,
 }
 
 /// What is known of a client from its login on.
@@ -118,7 +146,7 @@ pub(crate) struct Census {
     pub(crate) logins_refused: AtomicU64,
     pub(crate) store: Stored,
     /// Connections that are logged in, by transport and version.
-    here: [[AtomicUsize; 3]; 4],
+    here: [[AtomicUsize; 3]; 5],
 }
 
 impl Census {

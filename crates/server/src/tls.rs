@@ -136,7 +136,7 @@ impl Tls {
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = ring::Ticketer::new().map_err(|error| malformed(&self.cert, &error))?;
         config.send_tls13_tickets = 1;
-        if protocol == Protocol::Http {
+        if protocol.has(Protocol::Http) {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
         }
         Ok(TlsAcceptor::from(Arc::new(config)))

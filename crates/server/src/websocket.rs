@@ -1,10 +1,14 @@
 //! WebSocket messages (RFC 6455) around a stream of STOMP bytes. The frames' bytes are those of the
 //! crate `websocket-sans-io`; here are the rules of what may follow what.
 
+use std::ops::Range;
+
 use stompbox_proto::Limits;
 use websocket_sans_io::{
     FrameInfo, Opcode, WebsocketFrameDecoder, WebsocketFrameEncoder, WebsocketFrameEvent,
 };
+
+use crate::deflate::{self, Corrupt, Inflater, TAIL};
 
 /// Why a WebSocket is closed (RFC 6455, section 7.4.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +27,12 @@ pub(crate) enum CloseCode {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     /// These, at the beginning of the input, are done with; the range of them is STOMP's.
-    Bytes {
+    Bytes { used: usize, payload: Range<usize> },
+    /// The same of a message that is compressed, for [`WebSocket::inflate`]. `last`: it ends here.
+    Deflated {
         used: usize,
-        payload: std::ops::Range<usize>,
+        payload: Range<usize>,
+        last: bool,
     },
     /// All are done with.
     Nothing,
@@ -42,8 +49,24 @@ const MAX_CONTROL: usize = 125;
 
 type Refusal = (CloseCode, &'static str);
 
+/// The first of the reserved bits, by which a message is compressed (RFC 7692, section 6).
+const COMPRESSED: u8 = 4;
+
+impl From<Corrupt> for Refusal {
+    fn from(_: Corrupt) -> Self {
+        (CloseCode::InvalidText, "a compressed message is corrupt")
+    }
+}
+
+/// A compressed message that is being received.
+struct Compressed {
+    inflater: Inflater,
+    is_binary: bool,
+    /// Bytes that came of it so far.
+    length: u64,
+}
+
 /// One end of a WebSocket, the server's.
-#[derive(Debug)]
 pub(crate) struct WebSocket {
     decoder: WebsocketFrameDecoder,
     /// The frame that is being received is a control frame.
@@ -57,12 +80,26 @@ pub(crate) struct WebSocket {
     length: u64,
     longest: u64,
     text: Utf8,
+    /// Messages may be compressed.
+    deflate: bool,
+    compressed: Option<Compressed>,
     /// What is to be sent in answer to pings.
     pongs: Vec<u8>,
 }
 
 impl WebSocket {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// `deflate`: the client may compress messages.
+    pub(crate) fn new(limits: &Limits, deflate: bool) -> Self {
+        // Frames may share a message, but one that is longer than any frame is none of ours.
+        Self::with_longest((limits.head + limits.body + 1) as u64, deflate)
+    }
+
+    /// For messages that are taken apart as they come, and so need no limit.
+    pub(crate) fn of_any_length() -> Self {
+        Self::with_longest(u64::MAX, false)
+    }
+
+    fn with_longest(longest: u64, deflate: bool) -> Self {
         Self {
             decoder: WebsocketFrameDecoder::new(),
             in_control: false,
@@ -70,9 +107,10 @@ impl WebSocket {
             in_message: false,
             is_binary: false,
             length: 0,
-            // Frames may share a message, but one that is longer than any frame is none of ours.
-            longest: (limits.head + limits.body + 1) as u64,
+            longest,
             text: Utf8::default(),
+            deflate,
+            compressed: None,
             pongs: Vec::new(),
         }
     }
@@ -90,7 +128,7 @@ impl WebSocket {
             match result.event {
                 None if at < input.len() => {}
                 None if payload.is_empty() => return Received::Nothing,
-                None => return Received::Bytes { used: at, payload },
+                None => return self.piece(at, payload, false),
                 Some(WebsocketFrameEvent::Start { frame_info, .. }) => {
                     if let Err((code, reason)) = self.begin(&frame_info) {
                         return Received::Close(code, reason);
@@ -100,7 +138,8 @@ impl WebSocket {
                     self.control.extend_from_slice(&input[from..at]);
                 }
                 Some(WebsocketFrameEvent::PayloadChunk { original_opcode }) => {
-                    if original_opcode == Opcode::Text && !self.text.take(&input[from..at]) {
+                    let is_text = original_opcode == Opcode::Text && self.compressed.is_none();
+                    if is_text && !self.text.take(&input[from..at]) {
                         return Received::Close(CloseCode::InvalidText, "text is not UTF-8");
                     }
                     if payload.is_empty() {
@@ -110,10 +149,65 @@ impl WebSocket {
                 }
                 Some(WebsocketFrameEvent::End { frame_info, .. }) => match self.end(&frame_info) {
                     Err((code, reason)) => return Received::Close(code, reason),
-                    Ok(()) if payload.is_empty() => {}
-                    Ok(()) => return Received::Bytes { used: at, payload },
+                    Ok(()) => {
+                        let last = frame_info.fin && !frame_info.opcode.is_control();
+                        if !payload.is_empty() || (last && self.compressed.is_some()) {
+                            return self.piece(at, payload, last);
+                        }
+                    }
                 },
             }
+        }
+    }
+
+    fn piece(&self, used: usize, payload: Range<usize>, last: bool) -> Received {
+        match self.compressed {
+            None => Received::Bytes { used, payload },
+            Some(_) => Received::Deflated {
+                used,
+                payload,
+                last,
+            },
+        }
+    }
+
+    /// Hands on what comes of a piece of a compressed message, with whether it is binary, as long as
+    /// that is wanted. Gives how many bytes came of it.
+    pub(crate) fn inflate(
+        &mut self,
+        piece: &[u8],
+        last: bool,
+        mut sink: impl FnMut(&[u8], bool) -> bool,
+    ) -> Result<usize, Refusal> {
+        let Some(mut compressed) = self.compressed.take() else {
+            return Ok(0);
+        };
+        let mut made = 0;
+        let mut take = |chunk: &[u8]| {
+            made += chunk.len();
+            compressed.length += chunk.len() as u64;
+            if compressed.length > self.longest {
+                return Err((CloseCode::TooBig, "message too long"));
+            }
+            // As with those that are not compressed: a heart-beat says nothing of what is wanted.
+            if compressed.length > 2 {
+                self.is_binary = compressed.is_binary;
+            }
+            if !compressed.is_binary && !self.text.take(chunk) {
+                return Err((CloseCode::InvalidText, "text is not UTF-8"));
+            }
+            Ok(sink(chunk, self.is_binary))
+        };
+        let wanted = compressed.inflater.feed(piece, &mut take)?
+            && (!last || compressed.inflater.feed(TAIL, &mut take)?);
+        if !last {
+            self.compressed = Some(compressed);
+            return Ok(made);
+        }
+        compressed.inflater.give_back();
+        match self.text.is_whole() || !wanted {
+            true => Ok(made),
+            false => Err((CloseCode::InvalidText, "text is not UTF-8")),
         }
     }
 
@@ -132,8 +226,10 @@ impl WebSocket {
 
     fn begin(&mut self, frame: &FrameInfo) -> Result<(), Refusal> {
         let protocol = |reason| Err((CloseCode::Protocol, reason));
-        if frame.reserved != 0 {
-            return protocol("reserved bits are set, and no extension was agreed on");
+        let is_start = matches!(frame.opcode, Opcode::Text | Opcode::Binary);
+        let is_compressed = self.deflate && is_start && frame.reserved == COMPRESSED;
+        if frame.reserved != 0 && !is_compressed {
+            return protocol("reserved bits are set that no extension which was agreed on sets");
         }
         if frame.mask.is_none() {
             return protocol("a client's frame is not masked");
@@ -157,8 +253,15 @@ impl WebSocket {
             _ => return protocol("a reserved opcode"),
         }
         // Clients send heart-beats as text even where all else is binary.
-        if frame.payload_length > 2 && frame.opcode != Opcode::Continuation {
+        if frame.payload_length > 2 && is_start && !is_compressed {
             self.is_binary = frame.opcode == Opcode::Binary;
+        }
+        if is_compressed {
+            self.compressed = Some(Compressed {
+                inflater: Inflater::take(),
+                is_binary: frame.opcode == Opcode::Binary,
+                length: 0,
+            });
         }
         self.in_message = true;
         self.length = self.length.saturating_add(frame.payload_length);
@@ -174,7 +277,7 @@ impl WebSocket {
             Opcode::Ping => {
                 // No more than the input that is being taken, after which they go out.
                 let payload = std::mem::take(&mut self.control);
-                put_header(&mut self.pongs, Opcode::Pong, payload.len());
+                put_header(&mut self.pongs, Opcode::Pong, payload.len(), 0);
                 self.pongs.extend_from_slice(&payload);
             }
             Opcode::Pong => {}
@@ -214,39 +317,56 @@ impl WebSocket {
 
 /// Writes the header of a message's only frame.
 #[inline]
-pub(crate) fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize) {
+fn put_header(out: &mut Vec<u8>, opcode: Opcode, length: usize, reserved: u8) {
     let header = WebsocketFrameEncoder::new().start_frame(&FrameInfo {
         opcode,
         payload_length: length as u64,
         mask: None,
         fin: true,
-        reserved: 0,
+        reserved,
     });
     out.extend_from_slice(&header);
 }
 
+/// Writes a message of two parts; compressed, if that is wanted and worth it.
+#[inline]
+pub(crate) fn put_parts(out: &mut Vec<u8>, opcode: Opcode, parts: [&[u8]; 2], deflate: bool) {
+    if deflate {
+        let write = |bytes: &[u8]| {
+            put_header(out, opcode, bytes.len(), COMPRESSED);
+            out.extend_from_slice(bytes);
+        };
+        if deflate::compressed(parts, write).is_some() {
+            return;
+        }
+    }
+    let [head, body] = parts;
+    put_header(out, opcode, head.len() + body.len(), 0);
+    out.extend_from_slice(head);
+    out.extend_from_slice(body);
+}
+
 /// Writes a message: text, since some clients know no other, unless it is not UTF-8 or the client
 /// itself writes `binary` ones.
-pub(crate) fn put_message(out: &mut Vec<u8>, bytes: &[u8], binary: bool) {
+pub(crate) fn put_message(out: &mut Vec<u8>, bytes: &[u8], binary: bool, deflate: bool) {
     let opcode = match !binary && std::str::from_utf8(bytes).is_ok() {
         true => Opcode::Text,
         false => Opcode::Binary,
     };
-    put_header(out, opcode, bytes.len());
-    out.extend_from_slice(bytes);
+    put_parts(out, opcode, [bytes, b""], deflate);
 }
 
 /// Writes the frame that ends it all.
 pub(crate) fn put_close(out: &mut Vec<u8>, code: CloseCode, reason: &str) {
     if code == CloseCode::Absent {
-        return put_header(out, Opcode::ConnectionClose, 0);
+        return put_header(out, Opcode::ConnectionClose, 0, 0);
     }
     // Two bytes of a control frame are the code's.
     let mut end = reason.len().min(MAX_CONTROL - 2);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    put_header(out, Opcode::ConnectionClose, end + 2);
+    put_header(out, Opcode::ConnectionClose, end + 2, 0);
     out.extend_from_slice(&(code as u16).to_be_bytes());
     out.extend_from_slice(&reason.as_bytes()[..end]);
 }
@@ -312,7 +432,7 @@ mod tests {
 
     /// All payload, or how it ended, with the input cut into pieces of that size.
     fn receive(input: &[u8], piece: usize) -> (Vec<u8>, Option<(CloseCode, &'static str)>) {
-        let mut socket = WebSocket::new(&Limits::default());
+        let mut socket = WebSocket::new(&Limits::default(), false);
         let mut got = Vec::new();
         for piece in input.chunks(piece) {
             let mut bytes = piece.to_vec();
@@ -320,6 +440,7 @@ mod tests {
             loop {
                 match socket.receive(rest) {
                     Received::Nothing => break,
+                    Received::Deflated { .. } => panic!("nothing is compressed"),
                     Received::Close(code, reason) => return (got, Some((code, reason))),
                     Received::Bytes { used, payload } => {
                         got.extend_from_slice(&rest[payload]);

@@ -2,22 +2,16 @@
 //! `cargo test -p stompbox-server --test gateway_rabbitmq -- --ignored`.
 
 mod common;
-#[path = "common/rabbit.rs"]
-mod rabbit;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use common::{LIMIT, Raw, TestServer, body, header};
-use rabbit::Rabbit;
+use stompbox_rabbitmq::Rabbit;
 use stompbox_server::{Config, GatewayConfig, GatewayMode, UpstreamKind};
 use tokio::time::{sleep, timeout};
 
 async fn gateway(mode: GatewayMode, rabbits: &[&Rabbit]) -> TestServer {
-    let upstreams = rabbits.iter().map(|rabbit| {
-        format!("stomp://127.0.0.1:{}", rabbit.stomp())
-            .parse()
-            .unwrap()
-    });
+    let upstreams = rabbits.iter().map(|rabbit| rabbit.tcp().parse().unwrap());
     let mut gateway = GatewayConfig::new(upstreams);
     gateway.kind = UpstreamKind::Rabbitmq;
     gateway.mode = mode;
@@ -45,7 +39,7 @@ async fn subscribe(client: &mut Raw, id: &str, destination: &str, more: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs rabbitmq-server"]
 async fn one_node_serves_what_browsers_ask() {
-    let rabbit = Rabbit::start();
+    let rabbit = Rabbit::start().unwrap();
     for mode in [GatewayMode::Pooled, GatewayMode::Passthrough] {
         let gateway = gateway(mode, &[&rabbit]).await;
         what_is_left_goes_back(&gateway, mode).await;
@@ -229,7 +223,7 @@ async fn one_frame_ends_nobody_elses_connection(gateway: &TestServer, rabbit: &R
     innocent.done("BEGIN\ntransaction:t", "").await;
     let declare = "rabbit_amqqueue:declare(rabbit_misc:r(<<\"/\">>, queue, <<\"other\">>), true, false, \
          [{<<\"x-max-length\">>, long, 5}], none, <<\"test\">>).";
-    rabbit.control(&["eval", declare]);
+    rabbit.control(&["eval", declare]).unwrap();
     let losses = |gateway: &TestServer| -> u64 {
         let status = gateway.gateway.as_ref().unwrap().status();
         status.connections.iter().map(|it| it.losses).sum()
@@ -354,7 +348,7 @@ async fn acknowledging_is_each_clients_own(gateway: &TestServer, mode: GatewayMo
 
 async fn dead_tabs_leave_nothing(gateway: &TestServer, rabbit: &Rabbit) {
     let temporary = || {
-        let queues = rabbit.control(&["list_queues", "name", "durable"]);
+        let queues = rabbit.control(&["list_queues", "name", "durable"]).unwrap();
         queues
             .lines()
             .filter(|line| line.ends_with("false"))
@@ -409,7 +403,7 @@ async fn nodes_share_users_and_topics(rabbit: &Rabbit) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs rabbitmq-server"]
 async fn a_cluster_may_lose_a_node() {
-    let [one, mut two] = Rabbit::cluster();
+    let [one, mut two] = Rabbit::cluster().unwrap();
     let gateway = gateway(GatewayMode::Pooled, &[&one, &two]).await;
     // Shared connections go to both nodes, and each client to either.
     let mut clients = Vec::new();
@@ -433,7 +427,7 @@ async fn a_cluster_may_lose_a_node() {
             .await;
         to.message("both").await;
     }
-    two.kill();
+    two.kill().unwrap();
     let monitor = gateway.gateway.clone().unwrap();
     let wait = async {
         while !(monitor.status().connections.iter().all(|it| it.up)
@@ -470,7 +464,7 @@ async fn a_cluster_may_lose_a_node() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs rabbitmq-server"]
 async fn nothing_is_lost_when_the_broker_is_killed_under_load() {
-    let mut rabbit = Rabbit::start();
+    let mut rabbit = Rabbit::start().unwrap();
     let gateway = gateway(GatewayMode::Pooled, &[&rabbit]).await;
     let mut confirmed = 0u32;
     let mut next = 0u32;
@@ -503,8 +497,8 @@ async fn nothing_is_lost_when_the_broker_is_killed_under_load() {
             }
             if confirmed == 200 && !killed {
                 killed = true;
-                rabbit.kill();
-                rabbit.run();
+                rabbit.kill().unwrap();
+                rabbit.run().unwrap();
             }
         }
         while received.len() < next as usize {

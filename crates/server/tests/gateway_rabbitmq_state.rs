@@ -2,21 +2,18 @@
 //! `cargo test -p stompbox-server --test gateway_rabbitmq_state -- --ignored`.
 
 mod common;
-#[path = "common/rabbit.rs"]
-mod rabbit;
 
 use std::{collections::BTreeSet, time::Duration};
 
 use common::{LIMIT, Raw, TestServer, body, header};
-use rabbit::Rabbit;
+use stompbox_rabbitmq::Rabbit;
 use stompbox_server::{Config, GatewayConfig, GatewayMode, UpstreamKind};
 use tokio::time::{sleep, timeout};
 
 const LOGIN: &str = "login:guest\npasscode:guest\n";
 
 async fn gateway(mode: GatewayMode, rabbit: &Rabbit) -> TestServer {
-    let upstream = format!("stomp://127.0.0.1:{}", rabbit.stomp());
-    let mut gateway = GatewayConfig::new([upstream.parse().unwrap()]);
+    let mut gateway = GatewayConfig::new([rabbit.tcp().parse().unwrap()]);
     gateway.kind = UpstreamKind::Rabbitmq;
     gateway.mode = mode;
     gateway.connections = 1;
@@ -37,7 +34,7 @@ fn losses(gateway: &TestServer) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs rabbitmq-server"]
 async fn leaving_and_acknowledging_harm_nobody() {
-    let rabbit = Rabbit::start();
+    let rabbit = Rabbit::start().unwrap();
     let pooled = gateway(GatewayMode::Pooled, &rabbit).await;
     acknowledged_once_in_a_transaction(&pooled).await;
     acknowledged_by_who_has_unsubscribed(&pooled).await;
@@ -175,7 +172,9 @@ async fn a_queue_may_be_left_while_messages_come(gateway: &TestServer, rabbit: &
         }
     }
     let unacknowledged = || {
-        let queues = rabbit.control(&["list_queues", "name", "messages_unacknowledged"]);
+        let queues = rabbit
+            .control(&["list_queues", "name", "messages_unacknowledged"])
+            .unwrap();
         let line = queues
             .lines()
             .find_map(|line| line.strip_prefix(&*name)?.trim().parse::<u32>().ok());

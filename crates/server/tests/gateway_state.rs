@@ -5,7 +5,7 @@ mod common;
 use std::{net::SocketAddr, time::Duration};
 
 use common::{LIMIT, TestServer, header};
-use stompbox_server::{Config, GatewayConfig, GatewayMode, OnLoss};
+use stompbox_server::{Config, GatewayConfig, GatewayMode, OnLoss, UpstreamKind};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -385,4 +385,70 @@ async fn what_is_before_a_slow_client_is_not_written_after_it_unsubscribed() {
     }
     assert!(messages < 30, "the broker has given them to others");
     gateway.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_transaction_acknowledges_waits_where_the_broker_would_take_it_at_once() {
+    for mode in [GatewayMode::Pooled, GatewayMode::Passthrough] {
+        let broker = Broker::start().await;
+        let mut config = config(mode, &broker);
+        config.kind = UpstreamKind::Artemis;
+        let gateway = with(config).await;
+        let (mut client, mut wire) = tokio::join!(gateway.client("1.2"), broker.accept(V1_2));
+        client
+            .send("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\n\n\0")
+            .await;
+        let subscribe = wire.expect("SUBSCRIBE").await;
+        assert_eq!(header(&subscribe, "ack"), Some("client-individual"));
+        let id = header(&subscribe, "id").unwrap().to_owned();
+        let mut acks = Vec::new();
+        for number in 1..=4 {
+            wire.say(&format!(
+                "MESSAGE\nsubscription:{id}\nmessage-id:m{number}\nack:a{number}\ndestination:a\n\n{number}"
+            ))
+            .await;
+            let message = client.message(&number.to_string()).await;
+            acks.push(header(&message, "ack").unwrap().to_owned());
+        }
+        // It takes in the first too. Undone, both are as before.
+        let ack = |at: usize, rest: &str| format!("ACK\nid:{}\n{rest}\n\0", acks[at]);
+        let first = ack(1, "transaction:t\nreceipt:r\n");
+        client
+            .send(&format!("BEGIN\ntransaction:t\n\n\0{first}"))
+            .await;
+        let receipt = client.frame().await;
+        assert_eq!(header(&receipt, "receipt-id"), Some("r"), "{receipt}");
+        client.send("ABORT\ntransaction:t\n\n\0").await;
+        wire.expect("BEGIN").await;
+        wire.expect("ABORT").await;
+        let (again, outside) = (ack(1, "transaction:u\n"), ack(2, ""));
+        client
+            .send(&format!(
+                "BEGIN\ntransaction:u\n\n\0{again}{outside}COMMIT\ntransaction:u\nreceipt:c\n\n\0"
+            ))
+            .await;
+        wire.expect("BEGIN").await;
+        let outside = wire.expect("ACK").await;
+        assert_eq!(header(&outside, "id"), Some("a3"), "{outside}");
+        let commit = wire.expect("COMMIT").await;
+        for expected in ["a1", "a2"] {
+            let ack = wire.expect("ACK").await;
+            assert_eq!(header(&ack, "id"), Some(expected), "{ack}");
+            assert_eq!(header(&ack, "transaction"), None, "{ack}");
+        }
+        wire.confirm(&commit).await;
+        let receipt = client.frame().await;
+        assert_eq!(header(&receipt, "receipt-id"), Some("c"), "{receipt}");
+        // What the broker has back is not acknowledged.
+        let last = ack(3, "transaction:v\n");
+        client
+            .send(&format!(
+                "BEGIN\ntransaction:v\n\n\0{last}UNSUBSCRIBE\nid:1\n\n\0COMMIT\ntransaction:v\n\n\0\
+                 SEND\ndestination:/queue/a\n\nend\0"
+            ))
+            .await;
+        for command in ["BEGIN", "UNSUBSCRIBE", "COMMIT", "SEND"] {
+            wire.expect(command).await;
+        }
+    }
 }

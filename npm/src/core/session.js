@@ -202,8 +202,8 @@ export class Session extends Reader {
       const [version, outgoing, incoming] = this.core.words.subarray(6);
       this.negotiated = VERSIONS[version];
       this.agreed = { outgoing, incoming };
-      // Silence counts from here.
-      this.heard = clock();
+      // Silence counts from an interval later on: the server may take this frame for its first beat.
+      this.heard = clock() + incoming;
       this.isFresh = false;
     }
     return kind === Kind.RECEIPT && headers["receipt-id"] === this.farewell

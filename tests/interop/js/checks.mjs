@@ -253,7 +253,7 @@ export const checks = {
     let offer;
     const heartbeat = { outgoing: 1000, incoming: 1000 };
     const debug = (line) => (offer ??= /^<<< CONNECTED\n[^]*^heart-beat:(.*)$/m.exec(line)?.[1]);
-    const client = await check.connect({ heartbeat, debug, tolerance: broker.tolerance ?? 200 });
+    const client = await check.connect({ heartbeat, debug });
     expect(/^0*[1-9]\d*,0*[1-9]/.test(offer), `the broker offers ${JSON.stringify(offer ?? "")}`);
     const queue = await check.queue("heart-beats");
     await sleep(IDLE);

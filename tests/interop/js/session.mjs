@@ -27,7 +27,7 @@ const [url] = positionals;
 export const run = Math.floor(Math.random() * 2 ** 32).toString(16).padStart(8, "0");
 export const broker = JSON.parse(readFileSync(`${args.brokers}/${args.kind}.json`, "utf8"));
 if (args.gateway) {
-  Object.assign(broker, { one_version: false, versions: undefined, queue: "/queue/{}", topic: "/topic/{}" });
+  Object.assign(broker, { split: undefined, one_version: false, versions: undefined, queue: "/queue/{}", topic: "/topic/{}" });
 }
 const host = args.host ?? broker.host;
 
@@ -71,6 +71,7 @@ export class Check {
       host,
       // An option that is there and undefined would count.
       ...(broker.versions && { versions: broker.versions }),
+      ...(address.startsWith("ws") && broker.split && { split: broker.split.js }),
       heartbeat: false,
       timeout: TIMEOUT,
       attempts: 1,

@@ -19,8 +19,9 @@ pub(crate) struct Broker {
     pub(crate) one_version: bool,
     /// The versions to offer where a check doesn't care.
     pub(crate) versions: Option<String>,
-    /// How late its heart-beats may be, in percent of the interval, if more than the client's default.
-    pub(crate) tolerance: Option<u32>,
+    /// The most bytes of a WebSocket's message, where that differs from the client's default. (The
+    /// JavaScript client's is beside it, in characters.)
+    pub(crate) split: Split,
     /// A queue's name, with `{}` for its own part.
     pub(crate) queue: String,
     /// A topic's name, likewise.
@@ -31,6 +32,13 @@ pub(crate) struct Broker {
     pub(crate) dead_letters: Option<String>,
     /// How to make a destination, if it has to be there before it is named.
     pub(crate) declare: Option<Declare>,
+}
+
+/// Where frames are cut.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct Split {
+    pub(crate) rust: Option<usize>,
 }
 
 /// The headers that make a durable subscription, and end it.
@@ -70,6 +78,7 @@ impl Broker {
         Self {
             one_version: false,
             versions: None,
+            split: Split::default(),
             queue: "/queue/{}".into(),
             topic: "/topic/{}".into(),
             ..self

@@ -50,6 +50,9 @@ impl Target {
         if let Some(host) = &self.host {
             options = options.host(host);
         }
+        if let Some(bytes) = self.broker.split.rust {
+            options = options.websocket_split(bytes);
+        }
         match &self.broker.versions {
             Some(versions) => options.versions(Versions::parse_accept(versions)),
             None => options,

@@ -10,11 +10,12 @@ mod gateway;
 mod page;
 mod probe;
 pub(crate) mod process;
-pub(crate) mod rabbitmq;
 mod results;
 mod running;
 
 use std::{fs, path::PathBuf};
+
+use stompbox_rabbitmq::Rabbit;
 
 use broker::{Broker, Capability};
 use results::{Column, Results};
@@ -90,7 +91,7 @@ fn try_out(
 
 /// Whether a RabbitMQ can be started here.
 pub(crate) fn has_rabbitmq() -> bool {
-    rabbitmq::Rabbit::is_installed()
+    Rabbit::is_installed()
 }
 
 fn page_file() -> PathBuf {

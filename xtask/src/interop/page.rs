@@ -20,9 +20,9 @@ const HOW: &str = "\
 ## How
 
 Each capability has connections and destinations of its own. Where nothing is to come, a message that is sent
-afterwards has to be the next. The clients run with their defaults, but without heart-beats where those are not what is
-looked at. In the columns of the gateway the JavaScript client connects to `stompbox gateway` by WebSocket, with
-destinations `/queue/…` and `/topic/…` whatever the broker's own are.
+afterwards has to be the next. The clients run with their defaults, and what is said above a broker's table, but
+without heart-beats where those are not what is looked at. In the columns of the gateway the JavaScript client
+connects to `stompbox gateway` by WebSocket, with destinations `/queue/…` and `/topic/…` whatever the broker's own are.
 
 ";
 

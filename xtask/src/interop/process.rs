@@ -25,6 +25,8 @@ pub(crate) struct Server {
     _out: BufReader<ChildStdout>,
     pub(crate) tcp: String,
     pub(crate) ws: String,
+    /// Address and port of the admin listener, where `--admin` was among the options.
+    pub(crate) admin: Option<String>,
 }
 
 impl Server {
@@ -60,7 +62,8 @@ impl Server {
             .map_err(|error| format!("can't run stompbox {verb}: {error}"))?;
         let mut process = Process(child);
         let out = process.0.stdout.take().ok_or("it has no output")?;
-        let (mut tcp, mut ws) = (None, None);
+        let (mut tcp, mut ws, mut admin) = (None, None, None);
+        let has_admin = options.iter().any(|option| option == "--admin");
         let mut out = BufReader::new(out);
         loop {
             let mut line = String::new();
@@ -72,12 +75,19 @@ impl Server {
             match (words.next(), words.next()) {
                 (Some("STOMP"), Some(url)) => tcp = Some(url.to_owned()),
                 (Some("WebSocket"), Some(url)) => ws = Some(url.to_owned()),
+                (Some("Admin"), Some(url)) => {
+                    let address = url.trim_start_matches("http://").trim_end_matches('/');
+                    admin = Some(address.to_owned());
+                }
                 _ => {}
             }
-            if let (Some(tcp), Some(ws)) = (&tcp, &ws) {
+            if let (Some(tcp), Some(ws)) = (&tcp, &ws)
+                && has_admin == admin.is_some()
+            {
                 return Ok(Self {
                     tcp: tcp.clone(),
                     ws: ws.clone(),
+                    admin,
                     process,
                     _out: out,
                 });

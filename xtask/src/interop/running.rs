@@ -12,7 +12,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{broker::Broker, process::Server, rabbitmq::Rabbit};
+use stompbox_rabbitmq::Rabbit;
+
+use super::{broker::Broker, process::Server};
 use crate::tools::{Failure, root};
 
 /// A broker that runs, and how to connect to it. Dropped, it is stopped if it was started here.

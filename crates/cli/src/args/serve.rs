@@ -1,8 +1,9 @@
 //! `serve`, and what a server can be told.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{fmt, path::PathBuf};
 
 use clap::Args as ClapArgs;
+use stompbox_server::{Address, TrustedProxy};
 
 use crate::settings::{AdminAddress, gateway::GatewayOptions};
 
@@ -57,7 +58,7 @@ pub(crate) struct ServeOptions {
     /// What a destination without a known prefix is: error, queue or topic. [default: error]
     #[arg(long, value_name = "KIND", env = "STOMPBOX_BARE_DESTINATION")]
     pub(crate) bare_destination: Option<String>,
-    /// Address for STOMP over TCP; port 0 takes a free one. May be repeated.
+    /// Address for STOMP over TCP, or unix:PATH; port 0 takes a free one. May be repeated.
     /// [default: 127.0.0.1:61613]
     #[arg(
         long,
@@ -65,8 +66,8 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_STOMP",
         value_delimiter = ','
     )]
-    pub(crate) stomp: Vec<SocketAddr>,
-    /// Address for the pages and WebSocket; port 0 takes a free one. May be repeated.
+    pub(crate) stomp: Vec<Address>,
+    /// Address for the pages and WebSocket, or unix:PATH; port 0 takes a free one. May be repeated.
     /// [default: 127.0.0.1:61614]
     #[arg(
         long,
@@ -74,7 +75,7 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_HTTP",
         value_delimiter = ','
     )]
-    pub(crate) http: Vec<SocketAddr>,
+    pub(crate) http: Vec<Address>,
     /// Address for STOMP over TLS. May be repeated.
     #[arg(
         long,
@@ -82,7 +83,7 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_STOMP_TLS",
         value_delimiter = ','
     )]
-    pub(crate) stomp_tls: Vec<SocketAddr>,
+    pub(crate) stomp_tls: Vec<Address>,
     /// Address for the pages and WebSocket over TLS. May be repeated.
     #[arg(
         long,
@@ -90,8 +91,24 @@ pub(crate) struct ServeOptions {
         env = "STOMPBOX_HTTPS",
         value_delimiter = ','
     )]
-    pub(crate) https: Vec<SocketAddr>,
-    /// Certificate of --stomp-tls and --https with those between it and the root, in PEM.
+    pub(crate) https: Vec<Address>,
+    /// Address for STOMP, the pages and WebSocket on one port, or unix:PATH. May be repeated.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "STOMPBOX_BOTH",
+        value_delimiter = ','
+    )]
+    pub(crate) both: Vec<Address>,
+    /// Address for STOMP, the pages and WebSocket on one port, over TLS. May be repeated.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "STOMPBOX_BOTH_TLS",
+        value_delimiter = ','
+    )]
+    pub(crate) both_tls: Vec<Address>,
+    /// Certificate of --stomp-tls, --https and --both-tls with those between it and the root, in PEM.
     #[arg(long, value_name = "FILE", env = "STOMPBOX_TLS_CERT")]
     pub(crate) tls_cert: Option<PathBuf>,
     /// The certificate's private key, in PEM.
@@ -100,6 +117,15 @@ pub(crate) struct ServeOptions {
     /// Roots, in PEM, that clients must have a certificate of.
     #[arg(long, value_name = "FILE", env = "STOMPBOX_TLS_CLIENT_CA")]
     pub(crate) tls_client_ca: Option<PathBuf>,
+    /// Load balancer in front of the addresses above, or its network, as 10.0.0.0/8: only these may
+    /// connect, and say by the PROXY protocol whose connection they pass on. May be repeated.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        env = "STOMPBOX_PROXY_PROTOCOL",
+        value_delimiter = ','
+    )]
+    pub(crate) proxy_protocol: Vec<TrustedProxy>,
     /// Address of the admin listener, with health, metrics and the API; off: there is none.
     /// [default: 127.0.0.1:61680]
     #[arg(long, value_name = "ADDRESS", env = "STOMPBOX_ADMIN")]
@@ -116,6 +142,19 @@ pub(crate) struct ServeOptions {
         value_delimiter = ','
     )]
     pub(crate) allow_origin: Vec<String>,
+    /// Path below which there is SockJS, for pages that no WebSocket gets through to; without a
+    /// path /sockjs
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "STOMPBOX_SOCKJS",
+        num_args = 0..=1,
+        default_missing_value = "/sockjs"
+    )]
+    pub(crate) sockjs: Option<String>,
+    /// Compress WebSocket messages of a KiB or more for clients that want it, as browsers do.
+    #[arg(long, env = "STOMPBOX_WEBSOCKET_COMPRESSION")]
+    pub(crate) websocket_compression: bool,
     /// Who may log in, with the passcode or its argon2id hash; without users everybody may. Others
     /// on this machine can read options: use the file. May be repeated.
     #[arg(

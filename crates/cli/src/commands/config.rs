@@ -68,15 +68,28 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #allow_anonymous = false
 # Of pages on other hosts, as "https://app.example.com".
 #allowed_origins = []
+# Below it there is SockJS, as "/sockjs"; without it nowhere.
+#sockjs = "/sockjs"
+# Compress WebSocket messages of a KiB or more for clients that want it.
+#websocket_compression = false
 
 #[[listen]]
 #bind = "127.0.0.1:61613"
+# "stomp", "http", or both on one port.
 #protocols = ["stomp"]
 
 #[[listen]]
 #bind = "127.0.0.1:61614"
 #protocols = ["http"]
 #tls = { cert = "tls.crt", key = "tls.key" }
+# Load balancers that say by the PROXY protocol whose connection they pass on; nobody else may connect.
+#proxy_protocol = ["10.0.0.0/8"]
+
+# Programs on this machine.
+#[[listen]]
+#bind = "unix:/run/stompbox.sock"
+#mode = "0660"
+#protocols = ["stomp"]
 
 # `stompbox passwd LOGIN --file stompbox.toml` adds one.
 #[[user]]
@@ -100,6 +113,7 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #metrics_login = false
 #metrics_destinations = 100
 #max_connections = 64
+#proxy_protocol = ["10.0.0.0/8"]
 
 # Brokers behind this front, instead of the embedded one: docs/gateway.md.
 #[gateway]

@@ -8,7 +8,8 @@ use std::{
 
 use indicatif::{ProgressBar, ProgressStyle};
 use stompbox::{
-    Client, PendingReceipt, ReceiptError, Send, SendError, Transaction, TransactionError,
+    Client, Closed, Farewell, PendingReceipt, ReceiptError, Send, SendError, Transaction,
+    TransactionError,
 };
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
@@ -289,7 +290,10 @@ impl<'a> Sender<'a> {
         }
         match self.args.no_receipt {
             // Only this tells that the server has them.
-            true => self.client.disconnect().await?,
+            true => match self.client.disconnect().await? {
+                Farewell::Receipt => {}
+                Farewell::Close => return Err(ReceiptError::Closed(Closed::ByServer).into()),
+            },
             false => leave(&self.client).await?,
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::{future::Future, io::Write as _, pin::pin};
 
 use clap::ArgMatches;
-use stompbox_server::Server;
+use stompbox_server::{Protocol, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
@@ -55,6 +55,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .as_ref()
         .map(|gateway| gateway.upstreams.clone())
         .unwrap_or_default();
+    let sockjs = settings.config.sockjs.clone();
     let server = Server::bind(settings.config).await?;
     let mut out = Vec::new();
     for address in server.stomp_addrs() {
@@ -62,6 +63,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     for address in server.http_addrs() {
         writeln!(out, "WebSocket  ws://{address}/stomp")?;
+        if let Some(path) = &sockjs {
+            writeln!(out, "SockJS     http://{address}{path}")?;
+        }
         writeln!(out, "Pages      http://{address}/")?;
         writeln!(out, "Chat       http://{address}/chat/")?;
     }
@@ -70,8 +74,21 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     for address in server.https_addrs() {
         writeln!(out, "WebSocket  wss://{address}/stomp")?;
+        if let Some(path) = &sockjs {
+            writeln!(out, "SockJS     https://{address}{path}")?;
+        }
         writeln!(out, "Pages      https://{address}/")?;
         writeln!(out, "Chat       https://{address}/chat/")?;
+    }
+    for (path, protocol) in server.unix_sockets() {
+        let names: &[&str] = match protocol {
+            Protocol::Stomp => &["STOMP"],
+            Protocol::Http => &["HTTP"],
+            Protocol::Both => &["STOMP", "HTTP"],
+        };
+        for name in names {
+            writeln!(out, "{name:<10} unix:{}", path.display())?;
+        }
     }
     for upstream in upstreams {
         writeln!(out, "Upstream   {upstream}")?;

@@ -54,6 +54,10 @@ impl Settings {
                 admin.max_connections = most;
                 self.set_origin("admin.max_connections", origin.clone());
             }
+            if !table.proxy_protocol.0.is_empty() {
+                admin.proxy_protocol = table.proxy_protocol.0;
+                self.set_origin("admin.proxy_protocol", origin.clone());
+            }
             if let Some(wanted) = table.tls {
                 self.set_origin("admin.tls", origin.clone());
                 tls = wanted.then_some(origin);
@@ -114,6 +118,12 @@ impl Settings {
         ] {
             let origin: &Origin = self.origin(name);
             writeln!(f, "{key} = {value} # {origin}")?;
+        }
+        if !admin.proxy_protocol.is_empty() {
+            let proxies = admin.proxy_protocol.iter().map(ToString::to_string);
+            let proxies = Value::from(proxies.collect::<Array>());
+            let origin = self.origin("admin.proxy_protocol");
+            writeln!(f, "proxy_protocol = {proxies} # {origin}")?;
         }
         Ok(())
     }

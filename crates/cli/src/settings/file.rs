@@ -11,8 +11,8 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de};
 use stompbox_server::{
-    BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission, Protocol,
-    Role, Rule, Tls, User, Who,
+    Address, BareDestination, BrokerDialect, Config, GatewayConfig, HeartBeat, Listen, Permission,
+    Protocol, Role, Rule, Tls, TrustedProxy, UnixSocket, User, Who,
 };
 use toml::Spanned;
 
@@ -31,6 +31,8 @@ pub(crate) struct File {
     pub(crate) bare_destination: Option<BareDestination>,
     pub(crate) allow_anonymous: Option<bool>,
     pub(crate) allowed_origins: Option<Vec<String>>,
+    pub(crate) sockjs: Option<String>,
+    pub(crate) websocket_compression: Option<bool>,
     pub(crate) listen: Option<Vec<Listen>>,
     pub(crate) users: Option<Vec<User>>,
     pub(crate) rules: Option<Vec<Rule>>,
@@ -96,6 +98,8 @@ impl File {
             bare_destination: tables.bare_destination.map(|text| text.0),
             allow_anonymous: tables.allow_anonymous,
             allowed_origins: tables.allowed_origins,
+            sockjs: tables.sockjs,
+            websocket_compression: tables.websocket_compression,
             listen: listen.transpose()?,
             users: users.transpose()?,
             rules: tables.acl.map(|t| t.into_iter().map(rule).collect()),
@@ -173,6 +177,8 @@ struct Tables {
     bare_destination: Option<BareText>,
     allow_anonymous: Option<bool>,
     allowed_origins: Option<Vec<String>>,
+    sockjs: Option<String>,
+    websocket_compression: Option<bool>,
     listen: Option<Vec<Spanned<ListenTable>>>,
     user: Option<Vec<Spanned<UserTable>>>,
     acl: Option<Vec<RuleTable>>,
@@ -192,6 +198,8 @@ pub(crate) struct AdminTable {
     pub(crate) metrics_login: Option<bool>,
     pub(crate) metrics_destinations: Option<usize>,
     pub(crate) max_connections: Option<usize>,
+    #[serde(default)]
+    pub(crate) proxy_protocol: Proxies,
 }
 
 /// An address, or `off`.
@@ -222,9 +230,12 @@ impl TryFrom<String> for AdminAddress {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ListenTable {
-    bind: SocketAddr,
+    bind: AddressText,
+    mode: Option<ModeText>,
     protocols: Vec<ProtocolName>,
     tls: Option<TlsTable>,
+    #[serde(default)]
+    proxy_protocol: Proxies,
 }
 
 #[derive(Clone, Copy, Deserialize)]
@@ -248,17 +259,32 @@ impl ListenTable {
         let protocol = match *self.protocols {
             [ProtocolName::Stomp] => Protocol::Stomp,
             [ProtocolName::Http] => Protocol::Http,
-            _ => return Err("a listener has one protocol: [\"stomp\"] or [\"http\"]".into()),
+            [ProtocolName::Stomp, ProtocolName::Http]
+            | [ProtocolName::Http, ProtocolName::Stomp] => Protocol::Both,
+            _ => {
+                return Err("protocols is [\"stomp\"], [\"http\"] or [\"stomp\", \"http\"]".into());
+            }
         };
         let tls = self.tls.map(|tls| Tls {
             cert: folder.join(tls.cert),
             key: folder.join(tls.key),
             client_ca: tls.client_ca.map(|path| folder.join(path)),
         });
+        let bind = match (self.bind.0, self.mode) {
+            (bind @ Address::Tcp(_), None) => bind,
+            (Address::Tcp(_), Some(_)) => {
+                return Err("mode is for the file of a Unix socket".into());
+            }
+            (Address::Unix(socket), mode) => Address::Unix(UnixSocket {
+                path: folder.join(socket.path),
+                mode: mode.map(|mode| mode.0),
+            }),
+        };
         Ok(Listen {
-            bind: self.bind,
+            bind,
             protocol,
             tls,
+            proxy_protocol: self.proxy_protocol.0,
         })
     }
 }
@@ -337,12 +363,43 @@ macro_rules! from_text {
     };
 }
 
+from_text!(AddressText, Address, str::parse);
+from_text!(ModeText, u32, mode);
+from_text!(ProxyText, TrustedProxy, str::parse);
 from_text!(RoleText, Role, str::parse);
 from_text!(WhoText, Who, str::parse);
 from_text!(PermissionText, Permission, str::parse);
 from_text!(HeartBeatText, HeartBeat, HeartBeat::parse);
 from_text!(DialectText, BrokerDialect, str::parse);
 from_text!(BareText, BareDestination, str::parse);
+
+/// Load balancers: at least one, where they are spoken of.
+#[derive(Default, Deserialize)]
+#[serde(try_from = "Vec<ProxyText>")]
+pub(crate) struct Proxies(pub(crate) Vec<TrustedProxy>);
+
+impl TryFrom<Vec<ProxyText>> for Proxies {
+    type Error = &'static str;
+
+    fn try_from(texts: Vec<ProxyText>) -> Result<Self, Self::Error> {
+        match texts.is_empty() {
+            false => Ok(Self(texts.into_iter().map(|text| text.0).collect())),
+            // Nobody could connect, or everybody without a header: neither is what was meant.
+            true => Err(
+                "proxy_protocol names no load balancer; leave it out, or name all by \
+                 [\"0.0.0.0/0\", \"::/0\"]",
+            ),
+        }
+    }
+}
+
+/// Permissions of a file, in octal digits.
+fn mode(text: &str) -> Result<u32, String> {
+    let digits = (3..=4).contains(&text.len()) && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok();
+    let mode = mode.filter(|mode| digits && *mode <= 0o777);
+    mode.ok_or_else(|| format!("{text:?} is no mode of a file like \"0660\""))
+}
 
 /// A number, or a text with a unit.
 struct LimitText(String);

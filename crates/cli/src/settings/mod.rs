@@ -6,13 +6,13 @@ pub(crate) mod gateway;
 pub(crate) mod limits;
 pub(crate) mod units;
 
-use std::{env, fmt, net::SocketAddr};
+use std::{env, fmt};
 
 use clap::{ArgMatches, parser::ValueSource};
 pub(crate) use file::{AdminAddress, located};
 use file::{AdminTable, File};
 use limits::{LIMITS, Limit};
-use stompbox_server::{Acl, Config, HeartBeat, Listen, Protocol, Tls, User};
+use stompbox_server::{Acl, Address, Config, HeartBeat, Listen, Protocol, Tls, User};
 use toml_edit::{Array, InlineTable, Value};
 
 use crate::{
@@ -145,6 +145,14 @@ impl Settings {
             config.allowed_origins = origins;
             said.push("allowed_origins");
         }
+        if let Some(path) = file.sockjs {
+            config.sockjs = Some(path);
+            said.push("sockjs");
+        }
+        if let Some(compress) = file.websocket_compression {
+            config.websocket_compression = compress;
+            said.push("websocket_compression");
+        }
         if let Some(users) = file.users {
             config.users = users;
             said.push("user");
@@ -228,6 +236,14 @@ impl Settings {
                 .clone_from(&options.allow_origin);
             self.set_origin("allowed_origins", origin);
         }
+        if let (Some(path), Some(origin)) = (&options.sockjs, given.origin("sockjs")) {
+            self.config.sockjs = Some(path.clone());
+            self.set_origin("sockjs", origin);
+        }
+        if let Some(origin) = given.origin("websocket_compression") {
+            self.config.websocket_compression = options.websocket_compression;
+            self.set_origin("websocket_compression", origin);
+        }
         let gateway = options.gateway.lay_over(&mut self.config.gateway, given);
         if let Some(origin) = gateway? {
             self.set_origin("gateway", origin);
@@ -251,18 +267,27 @@ impl Settings {
             (None, None) => None,
             _ => return Err("--tls-cert and --tls-key go together".into()),
         };
-        let by_options = !options.stomp_tls.is_empty() || !options.https.is_empty();
+        let is_given = |lists: [&[Address]; 3]| lists.iter().any(|list| !list.is_empty());
+        let by_options = is_given([&options.stomp_tls, &options.https, &options.both_tls]);
+        let in_plain = is_given([&options.stomp, &options.http, &options.both]);
         if tls.is_none() && by_options {
-            return Err("--stomp-tls and --https need --tls-cert and --tls-key".into());
+            return Err("--stomp-tls, --https and --both-tls need --tls-cert and --tls-key".into());
         }
         if (tls.is_some() || options.tls_client_ca.is_some()) && !by_options {
             return Err(
-                "--tls-cert, --tls-key and --tls-client-ca are for --stomp-tls and --https; \
+                "--tls-cert, --tls-key and --tls-client-ca are for --stomp-tls, --https and --both-tls; \
                  listeners of the file have files of their own"
                     .into(),
             );
         }
-        let kinds: [(&str, &[SocketAddr], Protocol, Option<&Tls>); 4] = [
+        if !options.proxy_protocol.is_empty() && !by_options && !in_plain {
+            return Err(
+                "--proxy-protocol is for --stomp, --http, --both and their likes with TLS; listeners \
+                 of the file have keys of their own"
+                    .into(),
+            );
+        }
+        let kinds: [(&str, &[Address], Protocol, Option<&Tls>); 6] = [
             ("stomp", &options.stomp, Protocol::Stomp, None),
             ("http", &options.http, Protocol::Http, None),
             (
@@ -272,6 +297,8 @@ impl Settings {
                 tls.as_ref(),
             ),
             ("https", &options.https, Protocol::Http, tls.as_ref()),
+            ("both", &options.both, Protocol::Both, None),
+            ("both_tls", &options.both_tls, Protocol::Both, tls.as_ref()),
         ];
         for (name, addresses, protocol, tls) in kinds {
             let Some(origin) = given.origin(name) else {
@@ -282,12 +309,13 @@ impl Settings {
                 .zip(std::mem::take(&mut self.listen_origins))
                 .collect();
             listeners.retain(|(l, _)| l.protocol != protocol || l.tls.is_some() != tls.is_some());
-            listeners.extend(addresses.iter().map(|&bind| {
+            listeners.extend(addresses.iter().map(|bind| {
                 let tls = tls.cloned();
                 let listen = Listen {
-                    bind,
+                    bind: bind.clone(),
                     protocol,
                     tls,
+                    proxy_protocol: options.proxy_protocol.clone(),
                 };
                 (listen, origin.clone())
             }));
@@ -377,8 +405,13 @@ impl fmt::Display for Settings {
             ),
             ("allow_anonymous", config.allow_anonymous.into()),
             ("allowed_origins", origins.into()),
+            ("websocket_compression", config.websocket_compression.into()),
         ] {
             writeln!(f, "{key} = {value} # {}", self.origin(key))?;
+        }
+        if let Some(path) = &config.sockjs {
+            let path = Value::from(path);
+            writeln!(f, "sockjs = {path} # {}", self.origin("sockjs"))?;
         }
         if let Some(data) = &config.data {
             let data = Value::from(data.display().to_string());
@@ -387,11 +420,17 @@ impl fmt::Display for Settings {
         for (listen, origin) in config.listen.iter().zip(&self.listen_origins) {
             writeln!(f, "\n[[listen]] # {origin}")?;
             writeln!(f, "bind = {}", Value::from(listen.bind.to_string()))?;
-            let protocol = match listen.protocol {
-                Protocol::Stomp => "stomp",
-                Protocol::Http => "http",
+            let protocols = match listen.protocol {
+                Protocol::Stomp => "[\"stomp\"]",
+                Protocol::Http => "[\"http\"]",
+                Protocol::Both => "[\"stomp\", \"http\"]",
             };
-            writeln!(f, "protocols = [\"{protocol}\"]")?;
+            writeln!(f, "protocols = {protocols}")?;
+            if let Address::Unix(socket) = &listen.bind
+                && let Some(mode) = socket.mode
+            {
+                writeln!(f, "mode = \"{mode:04o}\"")?;
+            }
             if let Some(tls) = &listen.tls {
                 let files = [
                     ("cert", Some(&tls.cert)),
@@ -403,6 +442,14 @@ impl fmt::Display for Settings {
                     .filter_map(|(key, path)| Some((key, path?.display().to_string())))
                     .collect();
                 writeln!(f, "tls = {}", Value::from(table))?;
+            }
+            if !listen.proxy_protocol.is_empty() {
+                let proxies: Array = listen
+                    .proxy_protocol
+                    .iter()
+                    .map(ToString::to_string)
+                    .collect();
+                writeln!(f, "proxy_protocol = {}", Value::from(proxies))?;
             }
         }
         for user in &config.users {

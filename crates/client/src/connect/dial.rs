@@ -111,7 +111,10 @@ impl Connector {
         place: &Place,
     ) -> Result<Box<dyn Transport>, ConnectError> {
         use http::{HeaderName, HeaderValue};
-        use tokio_websockets::{ClientBuilder, Limits};
+        use tokio_websockets::{ClientBuilder, Config, Limits};
+
+        /// A longer message is fragmented: Artemis takes no longer frames.
+        const FRAME: usize = 64 << 10;
 
         let failed = |source| ConnectError::WebSocket {
             address: place.to_string(),
@@ -124,6 +127,7 @@ impl Connector {
         let longest = self.options.limits.head + self.options.limits.body + 1;
         let mut builder = ClientBuilder::from_uri(uri.clone())
             .limits(Limits::default().max_payload_len(Some(longest)))
+            .config(Config::default().frame_size(FRAME))
             .add_header(protocol.clone(), offer)
             .map_err(|error| failed(error.into()))?;
         for (name, value) in &self.options.http_headers {
@@ -140,7 +144,8 @@ impl Connector {
             let problem = format!("it chose the sub-protocol {chosen:?}, which was not offered");
             return Err(failed(problem.into()));
         }
-        Ok(Box::new(crate::transport::WebSocket::new(socket)))
+        let split = self.options.split;
+        Ok(Box::new(crate::transport::WebSocket::new(socket, split)))
     }
 }
 

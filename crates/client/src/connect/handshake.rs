@@ -38,7 +38,9 @@ pub(super) async fn handshake(
         let read = poll_fn(|cx| transport.poll_read(cx, &mut input)).await;
         match read.map_err(io)? {
             Incoming::Bytes => {}
-            Incoming::End => return Err(ConnectError::Closed(Closed::ByServer)),
+            Incoming::End | Incoming::Farewell => {
+                return Err(ConnectError::Closed(Closed::ByServer));
+            }
             Incoming::TooBig => return Err(broken("a message is beyond the limit")),
         }
         let mut rest: &[u8] = &input;

@@ -162,7 +162,8 @@ impl Connector {
     #[cfg(target_arch = "wasm32")]
     async fn open(&self, server: &Server) -> Result<Box<dyn Transport>, ConnectError> {
         let protocols = self.subprotocols();
-        crate::transport::WebSocket::open(server, &protocols, &self.options.limits).await
+        let ConnectOptions { limits, split, .. } = &self.options;
+        crate::transport::WebSocket::open(server, &protocols, limits, *split).await
     }
 
     /// Connects over a stream that is open.

@@ -57,6 +57,7 @@ pub struct ConnectOptions {
     pub(crate) source: Source,
     pub(crate) limits: Limits,
     pub(crate) http_headers: Vec<(HeaderName, HeaderValue)>,
+    pub(crate) split: Option<usize>,
     pub(crate) reconnect: Option<Reconnect>,
     #[cfg(all(feature = "tls", not(target_arch = "wasm32")))]
     pub(crate) tls: TlsOptions,
@@ -118,6 +119,7 @@ impl ConnectOptions {
             source: Source::Fixed,
             limits: limits.clone(),
             http_headers: Vec::new(),
+            split: None,
             reconnect: None,
             #[cfg(all(feature = "tls", not(target_arch = "wasm32")))]
             tls: TlsOptions::default(),
@@ -189,8 +191,9 @@ impl ConnectOptions {
         self
     }
 
-    /// How long the server may be silent, in percent of the agreed interval; at least 100.
-    /// Default: 200.
+    /// How long the server may be silent, in percent of the agreed interval; at least 100. To that
+    /// comes half an interval, or 500 ms if that is less, for the way: ActiveMQ leaves out the
+    /// heart-beat after a frame, and so is silent for twice the interval. Default: 200.
     pub fn heart_beat_tolerance(mut self, percent: u32) -> Self {
         self.config.tolerance_percent = percent;
         self
@@ -216,6 +219,15 @@ impl ConnectOptions {
     /// The `Origin` of the request that opens a WebSocket, as `https://example.com`.
     pub fn origin(self, origin: &str) -> Self {
         self.http_header("origin", origin)
+    }
+
+    /// Cuts what is sent into WebSocket messages of at most so many bytes (and not fewer than 4), as
+    /// brokers want it that have a limit for a message and not for a frame of STOMP: 16,384 for
+    /// ActiveMQ Apollo, 65,536 for HornetQ. Others take a whole frame from each message alone.
+    /// Default: a message for each frame.
+    pub fn websocket_split(mut self, bytes: usize) -> Self {
+        self.split = Some(bytes);
+        self
     }
 
     /// Whom to trust, and who to be, where the URL asks for TLS. Default: the system's roots.

@@ -3,6 +3,8 @@
 //! All are polled, and keep what they have begun in themselves: whoever stops polling loses nothing.
 
 mod inspect;
+#[cfg(any(feature = "ws", target_arch = "wasm32"))]
+mod messages;
 #[cfg(not(target_arch = "wasm32"))]
 mod stream;
 #[cfg(target_arch = "wasm32")]
@@ -35,6 +37,9 @@ pub(crate) enum Incoming {
     Bytes,
     /// The server has closed its end.
     End,
+    /// It has done so saying that all is done: a WebSocket's close with code 1000.
+    #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "for WebSockets"))]
+    Farewell,
     /// The server sent a message beyond the limit.
     #[cfg_attr(not(feature = "ws"), expect(dead_code, reason = "for WebSockets"))]
     TooBig,

@@ -1,4 +1,4 @@
-//! A browser's WebSocket: a message for each frame, text if the frame is UTF-8.
+//! A browser's WebSocket: mostly a message for each frame, text if the frame is UTF-8.
 
 use std::{
     cell::RefCell,
@@ -17,7 +17,7 @@ use stompbox_proto::Limits;
 use wasm_bindgen::{JsCast as _, JsValue, closure::Closure};
 use web_sys::{BinaryType, CloseEvent, MessageEvent};
 
-use super::{Incoming, Transport};
+use super::{Incoming, Transport, messages::Cutter};
 use crate::{
     ConnectError,
     batch::Batch,
@@ -34,6 +34,9 @@ const LOOK: Duration = Duration::from_millis(10);
 /// Bytes of messages that may wait for the program beside the largest one. A browser reads whether
 /// the page keeps up or not: beyond this the connection is given up.
 const WAITING: usize = 16 << 20;
+
+/// The close code of an end that was meant.
+const NORMAL_CLOSURE: u16 = 1000;
 
 #[derive(Default)]
 struct State {
@@ -52,6 +55,7 @@ pub(crate) struct WebSocket {
     socket: web_sys::WebSocket,
     state: Rc<RefCell<State>>,
     pause: Option<Pin<Box<Sleep>>>,
+    cutter: Cutter,
     _callbacks: Callbacks,
 }
 
@@ -67,6 +71,7 @@ impl WebSocket {
         server: &Server,
         protocols: &[&str],
         limits: &Limits,
+        split: Option<usize>,
     ) -> Result<Box<dyn Transport>, ConnectError> {
         let failed = |problem: String| ConnectError::WebSocket {
             address: server.place.to_string(),
@@ -87,6 +92,7 @@ impl WebSocket {
             socket,
             state,
             pause: None,
+            cutter: Cutter::new(split),
             _callbacks: callbacks,
         };
         let opened = poll_fn(|cx| {
@@ -172,8 +178,11 @@ impl Transport for WebSocket {
         if state.is_over_limit {
             return Poll::Ready(Ok(Incoming::TooBig));
         }
-        if state.closed.is_some() {
-            return Poll::Ready(Ok(Incoming::End));
+        if let Some((code, _)) = &state.closed {
+            return Poll::Ready(Ok(match *code {
+                NORMAL_CLOSURE => Incoming::Farewell,
+                _ => Incoming::End,
+            }));
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending
@@ -195,12 +204,14 @@ impl Transport for WebSocket {
                 self.pause = Some(Box::pin(runtime::sleep(LOOK)));
                 continue;
             }
-            let sent = match std::str::from_utf8(frame) {
-                Ok(text) => self.socket.send_with_str(text),
-                Err(_) => self.socket.send_with_u8_array(frame),
+            let (part, is_text) = self.cutter.cut(frame);
+            let sent = match std::str::from_utf8(part) {
+                Ok(text) if is_text => self.socket.send_with_str(text),
+                _ => self.socket.send_with_u8_array(part),
             };
             sent.map_err(|error| io::Error::other(format!("{error:?}")))?;
-            batch.advance(frame.len());
+            let length = part.len();
+            batch.advance(length);
         }
     }
 

@@ -1,4 +1,4 @@
-//! A WebSocket: a message for each frame, text if the frame is UTF-8.
+//! A WebSocket: mostly a message for each frame, text if the frame is UTF-8.
 
 use std::{
     io,
@@ -9,9 +9,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
 use futures_util::Sink as _;
-use tokio_websockets::{Error, Message, Payload, WebSocketStream};
+use tokio_websockets::{CloseCode, Error, Message, Payload, WebSocketStream};
 
-use super::{Incoming, Io, Transport};
+use super::{Incoming, Io, Transport, messages::Cutter};
 use crate::batch::Batch;
 
 /// Frames over a WebSocket.
@@ -22,6 +22,7 @@ pub(crate) struct WebSocket {
     owed: usize,
     /// What came after messages that were read together.
     held: Option<io::Result<Incoming>>,
+    cutter: Cutter,
 }
 
 /// What is read together at most: a message, or half of a frame, is little by itself.
@@ -32,12 +33,13 @@ const READ: usize = 64 << 10;
 const PONG_OVERHEAD: usize = 128;
 
 impl WebSocket {
-    pub(crate) fn new(socket: WebSocketStream<Box<dyn Io>>) -> Self {
+    pub(crate) fn new(socket: WebSocketStream<Box<dyn Io>>, split: Option<usize>) -> Self {
         Self {
             socket,
             is_dirty: false,
             owed: 0,
             held: None,
+            cutter: Cutter::new(split),
         }
     }
 
@@ -50,7 +52,10 @@ impl WebSocket {
         let incoming = match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
             None => Incoming::End,
             // The socket answers it when it is closed.
-            Some(Ok(message)) if message.is_close() => Incoming::End,
+            Some(Ok(message)) if message.is_close() => match message.as_close() {
+                Some((CloseCode::NORMAL_CLOSURE, _)) => Incoming::Farewell,
+                _ => Incoming::End,
+            },
             Some(Ok(message)) => {
                 // Pings are answered by the socket; any sign of life counts for heart-beats.
                 if message.is_text() || message.is_binary() {
@@ -98,13 +103,14 @@ impl Transport for WebSocket {
         while let Some(frame) = batch.frame() {
             // Only a sink that is ready gets the message, so that none is lost half-way.
             ready!(Pin::new(&mut self.socket).poll_ready(cx)).map_err(io::Error::other)?;
-            let payload = Payload::from(Bytes::copy_from_slice(frame));
-            let message = if std::str::from_utf8(frame).is_ok() {
+            let (part, is_text) = self.cutter.cut(frame);
+            let payload = Payload::from(Bytes::copy_from_slice(part));
+            let message = if is_text {
                 Message::text(payload)
             } else {
                 Message::binary(payload)
             };
-            let length = frame.len();
+            let length = part.len();
             Pin::new(&mut self.socket)
                 .start_send(message)
                 .map_err(io::Error::other)?;

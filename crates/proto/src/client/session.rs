@@ -25,8 +25,9 @@ pub struct Config {
     pub passcode: Option<String>,
     /// The client's side of `heart-beat`. Default: 10,000 ms both ways.
     pub heart_beat: HeartBeat,
-    /// How long the peer may be silent, in percent of the agreed interval (at least 100).
-    /// Default: 200.
+    /// How long the peer may be silent, in percent of the agreed interval (at least 100); and half an
+    /// interval, or 500 ms, more, for the way: some servers leave out the beat after a frame, and so
+    /// are silent for twice the interval. Default: 200.
     pub tolerance_percent: u32,
     /// Further headers of `CONNECT`. One that names a header above stands in its place.
     pub headers: Vec<(String, String)>,
@@ -332,6 +333,7 @@ impl Session {
                 .and_then(|text| HeartBeat::parse(&text).ok())
                 .unwrap_or_default();
             self.pulse = Pulse::negotiate(self.heart_beat, theirs, self.tolerance_percent, now);
+            self.pulse.allow_for_the_way();
         }
         self.state = State::Connected(version);
         self.dialect = version.into();

@@ -33,7 +33,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 
-use crate::{Admin, Config, Protocol, ServeError, connection::Shared};
+use crate::{Admin, Config, Protocol, ServeError, connection::Shared, peer::Remote, proxy};
 
 /// How long a client may take to send the head of a request, and then its body, and how long it may
 /// take nothing of an answer.
@@ -70,15 +70,16 @@ impl Listener {
     pub(crate) async fn bind(admin: &Admin, config: &Config) -> Result<Self, ServeError> {
         let address = admin.bind;
         let tls = admin.tls.as_ref().map(|tls| tls.acceptor(Protocol::Http));
-        let tls = tls
-            .transpose()
-            .map_err(|source| ServeError::Tls { address, source })?;
+        let tls = tls.transpose().map_err(|source| ServeError::Tls {
+            address: address.into(),
+            source,
+        })?;
         if tls.is_none() && !address.ip().is_loopback() && !config.users.is_empty() {
             warn!(%address, "passcodes cross the network in plain text: the admin listener has no TLS");
         }
         let socket = TcpListener::bind(address).await;
         let socket = socket.map_err(|source| ServeError::Bind {
-            address,
+            address: address.into(),
             what: "--admin",
             source,
         })?;
@@ -127,7 +128,23 @@ impl Listener {
     }
 }
 
-async fn serve(state: Arc<State>, stream: TcpStream, tls: Option<TlsAcceptor>, remote: SocketAddr) {
+async fn serve(
+    state: Arc<State>,
+    mut stream: TcpStream,
+    tls: Option<TlsAcceptor>,
+    mut remote: SocketAddr,
+) {
+    let proxies = &state.admin.proxy_protocol;
+    if !proxies.is_empty() {
+        if !proxies.iter().any(|it| it.has(Remote::At(remote))) {
+            return debug!(%remote, "refused: it is not of the addresses of admin.proxy_protocol");
+        }
+        match time::timeout(PATIENCE, proxy::read(&mut stream)).await {
+            Ok(Ok(client)) => remote = client.unwrap_or(remote),
+            Ok(Err(error)) => return debug!(%remote, %error, "PROXY header failed"),
+            Err(_) => return debug!(%remote, "no PROXY header in time"),
+        }
+    }
     let Some(tls) = tls else {
         return speak(state, Patient::new(stream, PATIENCE), false, remote).await;
     };

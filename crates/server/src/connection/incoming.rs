@@ -13,7 +13,7 @@ use stompbox_broker::{BrokerError, Command, ConnectionId, Identity, Time};
 use stompbox_proto::{Decoder, FrameRef, Version, server::Event};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{Connection, Entry, relay::Relayed};
+use super::{Connection, Entry, INFLATED, MOST_HELD, relay::Relayed};
 use crate::{
     acl::Guard,
     events::connection_id,
@@ -38,6 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let mut rest = input;
         let mut end = None;
+        let mut inflated = 0;
         while self.end.is_none() && !self.quitting && !self.refused {
             match websocket.receive(rest) {
                 Received::Nothing => break,
@@ -45,6 +46,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     self.is_binary = websocket.is_binary();
                     self.decode(&mut decoder, &rest[payload], now);
                     rest = &mut rest[used..];
+                }
+                Received::Deflated {
+                    used,
+                    payload,
+                    last,
+                } => {
+                    let made = websocket.inflate(&rest[payload], last, |chunk, is_binary| {
+                        self.is_binary = is_binary;
+                        self.decode(&mut decoder, chunk, now);
+                        self.end.is_none() && !self.quitting && !self.refused
+                    });
+                    rest = &mut rest[used..];
+                    match made {
+                        Ok(made) => inflated += made,
+                        Err(refusal) => {
+                            end = Some(refusal);
+                            break;
+                        }
+                    }
+                    if inflated >= INFLATED || self.login.is_some() {
+                        self.behind = rest.to_vec();
+                        break;
+                    }
                 }
                 Received::Close(code, reason) => {
                     end = Some((code, reason));
@@ -55,7 +79,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         websocket.take_pongs(&mut self.out);
         self.websocket = Some(websocket);
         self.decoder = Some(decoder);
-        self.count_received(length);
+        self.count_received(length - self.behind.len());
         match end {
             Some((CloseCode::TooBig, reason)) => {
                 let limit = self.shared.config.limits.body;
@@ -71,6 +95,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    fn refuse_held(&mut self) {
+        let reason = "too much before CONNECT is answered";
+        let detail = format!("At most {MOST_HELD} bytes may follow CONNECT before its answer.\n");
+        let code = [("x-error-code", "message-too-long")];
+        self.login = None;
+        self.session.error(reason, &detail, None, &code);
+        self.end_with_words(CloseCode::TooBig, reason);
+    }
+
     fn count_received(&mut self, bytes: usize) {
         let messages = mem::take(&mut self.arrived);
         let census = &self.shared.census;
@@ -82,7 +115,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let time = self.shared.hub.now();
         while !self.quitting && !self.refused && self.end.is_none() {
             if self.login.is_some() {
-                self.held.extend_from_slice(input);
+                match self.held.len() + input.len() > MOST_HELD {
+                    false => self.held.extend_from_slice(input),
+                    true => self.refuse_held(),
+                }
                 break;
             }
             let frame = match decoder.decode(&mut input, self.session.dialect()) {

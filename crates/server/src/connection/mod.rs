@@ -35,6 +35,7 @@ use crate::{
     gateway::{self, Failure, Gateway},
     hub::{Hub, Outbox},
     peer::{Census, Via},
+    sockjs::Sessions,
     users::{Principal, Users},
     websocket::{CloseCode, WebSocket, put_close},
 };
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) census: Census,
     /// Connections that have not logged in; the hub knows the others.
     pub(crate) lobby: Lobby,
+    /// Clients that come by many requests.
+    pub(crate) sockjs: Sessions,
     /// When the server started, in milliseconds since 1970.
     pub(crate) started: u64,
     /// The server is about to stop.
@@ -93,6 +96,13 @@ const READ_PAUSE: usize = 1 << 20;
 
 /// Bytes that are encoded at a time.
 const BATCH: usize = 256 << 10;
+
+/// Bytes that compressed messages may come to in one go.
+const INFLATED: usize = 256 << 10;
+
+/// Bytes that a client may send behind its `CONNECT` before that is answered. More than one read
+/// brings can only come of compressed messages.
+const MOST_HELD: usize = 256 << 10;
 
 /// A pause for a producer whose topic has a subscriber that falls behind.
 const BRIEF: Duration = Duration::from_millis(1);
@@ -176,6 +186,9 @@ struct Connection<S> {
     bye: Option<Box<str>>,
     /// What came behind a `CONNECT` that is being decided.
     held: Vec<u8>,
+    /// A WebSocket's bytes that were read and have their turn before more is: what compressed
+    /// messages before them came to was enough.
+    behind: Vec<u8>,
     /// Taken out of the outbox, and not yet encoded.
     outputs: VecDeque<Output>,
     /// Encoded and not yet sent, from `sent` on.
@@ -228,13 +241,13 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         subprotocol,
         ..server::Config::default()
     };
-    let websocket = via.transport.is_websocket();
+    let (websocket, deflate) = (via.transport.is_websocket(), via.deflate);
     let outbox = Arc::new(Outbox::new(via));
     let lobby = shared.lobby.enter(Arc::clone(&outbox));
     let limits = &shared.config.limits;
     let mut connection = Connection {
         is_websocket: websocket,
-        websocket: websocket.then(|| Box::new(WebSocket::new(limits))),
+        websocket: websocket.then(|| Box::new(WebSocket::new(limits, deflate))),
         is_binary: false,
         session: Session::new(config, shared.epoch.elapsed()),
         decoder: None,
@@ -249,6 +262,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         relay: None,
         bye: None,
         held: Vec::new(),
+        behind: Vec::new(),
         outputs: VecDeque::new(),
         out: Vec::new(),
         sent: 0,
@@ -371,6 +385,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             if !self.subscribes && self.ahead >= AHEAD {
                 return Poll::Ready(Ok(()));
             }
+        }
+        if !self.behind.is_empty() {
+            let mut behind = mem::take(&mut self.behind);
+            self.receive(&mut behind);
+            self.submit();
+            return Poll::Ready(Ok(()));
         }
         SCRATCH.with_borrow_mut(|scratch| {
             let mut buffer = ReadBuf::new(&mut scratch.input);

@@ -141,6 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             run: &self.shared.run,
             websocket: self.is_websocket,
             binary: self.is_binary,
+            deflate: self.outbox.peer.via.deflate,
         };
         write(&encoder, &mut self.out);
     }
@@ -153,7 +154,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn put_message(&mut self, frame: &[u8]) {
         if self.is_websocket {
             let is_binary = self.is_binary || std::str::from_utf8(frame).is_err();
-            put_message(&mut self.out, frame, is_binary);
+            let deflate = self.outbox.peer.via.deflate;
+            put_message(&mut self.out, frame, is_binary, deflate);
         } else {
             self.out.extend_from_slice(frame);
         }

@@ -429,8 +429,11 @@ impl Client {
             all.push(("id".into(), given.into()));
         }
         let mode = match (on_own, ack) {
-            // What a selector leaves out is acknowledged between what the client acknowledges.
-            (true, AckMode::Client) if chosen_here.is_some() => AckMode::ClientIndividual,
+            // What a selector leaves out is acknowledged between what the client acknowledges; what is
+            // kept for the end of a transaction, after it.
+            (true, AckMode::Client) if chosen_here.is_some() || kind::keeps_acks(kind) => {
+                AckMode::ClientIndividual
+            }
             (true, mode) => mode,
             // Whatever the client's mode is, here each message is acknowledged by itself.
             (false, _) => AckMode::ClientIndividual,

@@ -471,6 +471,13 @@ pub(super) fn queue_at_fault(body: &str) -> Option<String> {
     Some(format!("/queue/{}", encoded(name)))
 }
 
+/// Whether the broker takes an acknowledgement in a transaction for one outside. Then it is kept here
+/// until the transaction is committed, and each message is acknowledged by itself, so that no later one
+/// takes in what is kept.
+pub(super) fn keeps_acks(kind: UpstreamKind) -> bool {
+    matches!(kind, UpstreamKind::Artemis | UpstreamKind::Hornetq)
+}
+
 /// Headers that some brokers let through to consumers, and that mean nothing to these.
 pub(super) fn is_leaked(name: &str) -> bool {
     matches!(name, "receipt" | "transaction")

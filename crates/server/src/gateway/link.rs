@@ -27,6 +27,7 @@ use super::{
     config::{OnLoss, UpstreamKind},
     kind,
     mail::Failure,
+    pace::{Pace, Taken},
     servers::{Io, jittered},
     skip::{self, Skip, Skipped},
     state::State,
@@ -402,6 +403,7 @@ async fn open_at(gateway: &Arc<Gateway>, identity: &Identity, at: usize) -> Resu
                     dirty: false,
                     timer: Box::pin(time::sleep(Duration::from_secs(3600))),
                     pause: None,
+                    pace: Pace::new(),
                     stalled: false,
                     reason: String::new(),
                 });
@@ -457,6 +459,7 @@ struct Wire {
     timer: Pin<Box<time::Sleep>>,
     /// Until when nothing is read.
     pause: Option<Duration>,
+    pace: Pace,
     /// Nothing is read until a slow client has taken more.
     stalled: bool,
     reason: String,
@@ -493,8 +496,10 @@ impl Wire {
                         progress = true;
                         let input = std::mem::take(&mut self.input);
                         let taken = self.take(&input[..count], link, engine);
+                        let is_full = count == input.len();
                         self.input = input;
-                        if let Err(error) = taken {
+                        let gathers = taken.and_then(|taken| self.gather(taken, is_full));
+                        if let Err(error) = gathers {
                             return self.lost(error);
                         }
                     }
@@ -578,16 +583,29 @@ impl Wire {
         }
     }
 
-    /// Takes bytes of the broker's.
+    /// Frames came by a read. `is_full`: there is more.
+    fn gather(&mut self, taken: Taken, is_full: bool) -> Result<(), String> {
+        let now = self.epoch.elapsed();
+        if let Some(wait) = self.pace.took(taken, now)
+            && !is_full
+        {
+            self.pause.get_or_insert(now + wait);
+            self.io.doze().map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    /// Takes bytes of the broker's. Gives what ended in them.
     fn take(
         &mut self,
         mut input: &[u8],
         link: &Link,
         engine: Option<&Engine>,
-    ) -> Result<(), String> {
+    ) -> Result<Taken, String> {
         self.session.heard(self.epoch.elapsed());
         let dialect = Dialect::from(self.version);
         let mut work = link.work();
+        let mut frames = 0;
         loop {
             if self.skip.is_some() && !self.pass_over(&mut input, &mut work)? {
                 break;
@@ -607,6 +625,7 @@ impl Wire {
                 }
                 Err(error) => return Err(error.to_string()),
             };
+            frames += 1;
             match frame.command() {
                 Verb::Message => work.message(&frame),
                 Verb::Receipt => work.receipt(&frame),
@@ -624,6 +643,7 @@ impl Wire {
             }
         }
         let mut commands: Vec<Command> = std::mem::take(&mut work.publish);
+        let deliveries = frames + std::mem::take(&mut work.fanned_out);
         drop(work);
         if let Some(engine) = engine
             && !commands.is_empty()
@@ -635,7 +655,7 @@ impl Wire {
                 self.pause = Some(self.epoch.elapsed() + BRIEF);
             }
         }
-        Ok(())
+        Ok(Taken { frames, deliveries })
     }
 
     /// RabbitMQ tells by name which queue it closes the connection for.

@@ -21,11 +21,20 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::config::{GatewayConfig, Upstream};
+use super::{
+    config::{GatewayConfig, Upstream},
+    socket::Socket,
+};
 
 /// A connection's bytes.
-pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<T: AsyncRead + AsyncWrite + Unpin + Send> Io for T {}
+pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
+    /// Nothing is read for a moment: until a read finds nothing, nobody is woken for what comes.
+    ///
+    /// # Errors
+    ///
+    /// The socket can't be used any more.
+    fn doze(&mut self) -> io::Result<()>;
+}
 
 /// Failures in a row from which on a broker is left alone for a while.
 const FAILURES: u32 = 3;
@@ -185,6 +194,7 @@ impl Servers {
         let stream = TcpStream::connect((upstream.host.as_str(), upstream.port)).await?;
         // Frames are written as many as there are; waiting for more of them only delays.
         stream.set_nodelay(true)?;
+        let stream = Socket::new(stream);
         if !upstream.tls {
             return Ok(Box::new(stream));
         }

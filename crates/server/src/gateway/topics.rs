@@ -49,6 +49,11 @@ impl Topic {
         }
     }
 
+    /// How many clients are subscribed.
+    pub(super) fn audience(&self) -> u64 {
+        lock(&self.state).users.len() as u64
+    }
+
     /// There is no connection: the broker has yet to say that the subscription is there again.
     pub(super) fn deactivate(&self) {
         lock(&self.state).is_active = false;

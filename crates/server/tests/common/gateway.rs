@@ -1,4 +1,5 @@
 //! Gateways before brokers that a test names.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::net::SocketAddr;
 

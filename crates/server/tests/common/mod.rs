@@ -20,6 +20,9 @@ pub(crate) struct TestServer {
     pub(crate) http: SocketAddr,
     pub(crate) stomp_tls: Vec<SocketAddr>,
     pub(crate) https: Vec<SocketAddr>,
+    /// The configuration's own listeners without TLS, beside the two that every server has.
+    pub(crate) more_stomp: Vec<SocketAddr>,
+    pub(crate) more_http: Vec<SocketAddr>,
     pub(crate) admin: Option<SocketAddr>,
     pub(crate) gateway: Option<GatewayMonitor>,
     stop: Option<oneshot::Sender<()>>,
@@ -31,7 +34,7 @@ impl TestServer {
         Self::with(Config::default()).await
     }
 
-    /// With both plain listeners on free ports, and the configuration's TLS listeners.
+    /// With both plain listeners on free ports, and the configuration's other ones.
     pub(crate) async fn with(config: Config) -> Self {
         Self::at("127.0.0.1:0".parse().unwrap(), config).await
     }
@@ -39,12 +42,14 @@ impl TestServer {
     /// The same, with STOMP at that address.
     pub(crate) async fn at(stomp: SocketAddr, mut config: Config) -> Self {
         let free = "127.0.0.1:0".parse().unwrap();
-        config.listen.retain(|listen| listen.tls.is_some());
-        config.listen.push(Listen::stomp(stomp));
-        config.listen.push(Listen::http(free));
+        let usual = Config::default().listen;
+        config.listen.retain(|listen| !usual.contains(listen));
+        config.listen.insert(0, Listen::stomp(stomp));
+        config.listen.insert(1, Listen::http(free));
         let server = Server::bind(config).await.unwrap();
         let (stomp_tls, https) = (server.stomp_tls_addrs(), server.https_addrs());
-        let (stomp, http) = (server.stomp_addrs()[0], server.http_addrs()[0]);
+        let (mut more_stomp, mut more_http) = (server.stomp_addrs(), server.http_addrs());
+        let (stomp, http) = (more_stomp.remove(0), more_http.remove(0));
         let admin = server.admin_addr();
         let gateway = server.gateway_monitor();
         let (stop, stopped) = oneshot::channel::<()>();
@@ -56,6 +61,8 @@ impl TestServer {
             http,
             stomp_tls,
             https,
+            more_stomp,
+            more_http,
             admin,
             gateway,
             stop: Some(stop),
@@ -73,10 +80,7 @@ impl TestServer {
 
     /// A client that has sent nothing.
     pub(crate) async fn raw(&self) -> Raw {
-        Raw {
-            stream: TcpStream::connect(self.stomp).await.unwrap(),
-            buffer: Vec::new(),
-        }
+        Raw::at(self.stomp).await
     }
 
     /// A client connected in a version.
@@ -105,6 +109,13 @@ pub(crate) struct Raw {
 }
 
 impl Raw {
+    pub(crate) async fn at(address: SocketAddr) -> Self {
+        Self {
+            stream: TcpStream::connect(address).await.unwrap(),
+            buffer: Vec::new(),
+        }
+    }
+
     pub(crate) async fn send(&mut self, text: &str) {
         self.stream.write_all(text.as_bytes()).await.unwrap();
     }

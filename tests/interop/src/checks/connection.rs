@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stompbox::{HeartBeat, Version, Versions};
+use stompbox::{Farewell, HeartBeat, Version, Versions};
 
 use crate::{
     seen::{Outcome, expect},
@@ -61,15 +61,15 @@ pub(super) async fn disconnect(target: &Target) -> Outcome {
     let client = target.connect().await?;
     let queue = target.queue("disconnect").await?;
     client.send(&queue).body("the last").await?;
-    Ok(client.disconnect().await?)
+    expect(
+        client.disconnect().await? == Farewell::Receipt,
+        "the broker closed the connection without the receipt",
+    )
 }
 
 /// Both ends agree on heart-beats, and keep a silent connection alive by them.
 pub(super) async fn heart_beats(target: &Target) -> Outcome {
-    let mut options = target.options().heart_beat(HeartBeat::new(1000, 1000));
-    if let Some(percent) = target.broker.tolerance {
-        options = options.heart_beat_tolerance(percent);
-    }
+    let options = target.options().heart_beat(HeartBeat::new(1000, 1000));
     let client = options.connect().await?;
     let offer = client.connected_header("heart-beat").unwrap_or_default();
     let agreed = HeartBeat::parse(&offer).unwrap_or_default();

@@ -79,7 +79,7 @@ pub(crate) async fn run(args: Shell) -> Result<(), Failure> {
     drop(session);
     match client.disconnect().await {
         // What went wrong was told when it happened.
-        Ok(()) | Err(_) => Ok(()),
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

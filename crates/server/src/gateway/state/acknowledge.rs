@@ -3,7 +3,10 @@
 use stompbox_proto::{Command as Verb, ContentLength, Version};
 
 use super::{Ack, Member, State, Target, Unacked};
-use crate::gateway::mail::{Failure, Written};
+use crate::gateway::{
+    kind,
+    mail::{Failure, Item, Written},
+};
 
 /// Before the numbers by which 1.2 acknowledges, to tell them from the engine's own: on a shared
 /// link, and on one of the client's own.
@@ -58,6 +61,16 @@ impl Member {
                 it.transaction = Some(id.into());
             }
         }
+    }
+
+    /// The deliveries that a transaction was to acknowledge or refuse. Those of subscriptions that have
+    /// ended are not among them: the broker has them back.
+    pub(super) fn kept(&self, kept: &[(u64, Verb)]) -> Vec<(Unacked, Verb)> {
+        let find = |(number, verb): &(u64, Verb)| {
+            let at = self.window.binary_search_by_key(number, |it| it.number);
+            Some((self.window.get(at.ok()?)?.clone(), *verb))
+        };
+        kept.iter().filter_map(find).collect()
     }
 
     /// A transaction that acknowledges something has ended.
@@ -150,7 +163,8 @@ impl State {
         // RabbitMQ takes a cumulative one for all of a connection's, and so for other clients' too: on
         // a shared connection each message is acknowledged by itself. So it is where messages that a
         // selector leaves out are acknowledged between those of the client.
-        let is_each = !self.is_own || known.is_some_and(|it| it.selector.is_some());
+        let keeps = kind::keeps_acks(self.kind);
+        let is_each = !self.is_own || keeps || known.is_some_and(|it| it.selector.is_some());
         let is_meant = |it: &&Unacked| match cumulative && is_each {
             true => {
                 it.subscription == subscription && it.number <= number && it.transaction.is_none()
@@ -158,6 +172,20 @@ impl State {
             false => it.number == number,
         };
         let meant: Vec<Unacked> = own.window.iter().filter(is_meant).cloned().collect();
+        if keeps
+            && let Some(id) = transaction
+            && let Some(own) = self.members.get_mut(&member)
+        {
+            own.settle_in(id, subscription, number, cumulative);
+            if let Some(transaction) = own.transactions.get_mut(id) {
+                let numbers = meant.iter().map(|it| (it.number, verb));
+                transaction.kept.extend(numbers);
+            }
+            if let Some(receipt) = receipt {
+                self.tell(Some(member), Item::Receipt(receipt.into()));
+            }
+            return Ok(());
+        }
         let length = ContentLength::Auto;
         for (at, delivery) in meant.iter().enumerate() {
             let mut all = self.ack_headers(delivery, &upstream);
@@ -176,6 +204,26 @@ impl State {
             }
         }
         Ok(())
+    }
+
+    /// A transaction is committed: what it was to acknowledge goes behind it, so that a loss between the
+    /// two gives a message twice rather than none.
+    pub(super) fn acknowledge_kept(&mut self, member: u64, kept: &[(Unacked, Verb)]) {
+        for (delivery, verb) in kept {
+            let known = self.subscriptions.get(&delivery.subscription);
+            let Some(upstream) = known.map(|it| self.upstream_id(delivery.subscription, it)) else {
+                continue;
+            };
+            let headers = self.ack_headers(delivery, &upstream);
+            // What is in it was read from a frame.
+            let _ = self.put(
+                Some(member),
+                *verb,
+                headers.into_iter(),
+                b"",
+                ContentLength::Auto,
+            );
+        }
     }
 
     pub(super) fn ack_headers<'h>(

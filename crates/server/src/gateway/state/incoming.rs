@@ -220,6 +220,7 @@ impl State {
         let (member, id) = match &subscription.target {
             Target::Topic(topic) => {
                 let message = relayed(frame, &destination);
+                self.fanned_out += topic.audience();
                 self.publish.push(Command::Publish {
                     topic: Arc::clone(&topic.key),
                     message: Arc::new(message),

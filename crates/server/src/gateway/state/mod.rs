@@ -56,6 +56,8 @@ pub(super) struct State {
     /// Subscriptions that have ended while the broker may still send something for them.
     ending: HashMap<u64, Ending>,
     deliveries: Deliveries,
+    /// To how many clients the messages of topics go that are for the engine, all together.
+    pub(super) fanned_out: u64,
     next: u64,
     /// Nobody uses it any more.
     pub(super) is_closing: bool,
@@ -108,6 +110,8 @@ struct Transaction {
     acknowledges: bool,
     /// What it acknowledges of subscriptions that have ended since: it goes back if this is undone.
     orphans: Vec<(u64, Box<str>)>,
+    /// What it says of deliveries, by their numbers, where the broker would do so at once.
+    kept: Vec<(u64, Verb)>,
 }
 
 #[derive(Debug)]
@@ -210,6 +214,7 @@ impl State {
             awaited: BTreeMap::new(),
             ending: HashMap::new(),
             deliveries: Deliveries::default(),
+            fanned_out: 0,
             next: 1,
             is_closing: false,
             down_since: Some(Instant::now()),
@@ -385,9 +390,13 @@ impl State {
             // It was open when the connection was lost.
             return Err(Box::new(Failure::lost(receipt.map(Into::into))));
         };
+        let mut kept = Vec::new();
         if transaction.acknowledges
             && let Some(member) = self.members.get_mut(&member)
         {
+            if commits {
+                kept = member.kept(&transaction.kept);
+            }
             member.close_transaction(id, commits);
         }
         let name = self.transaction(member, id);
@@ -401,6 +410,7 @@ impl State {
                     receipt.map(Into::into),
                 ))
             })?;
+        self.acknowledge_kept(member, &kept);
         if !commits {
             self.return_orphans(transaction.orphans);
         }

@@ -1,6 +1,13 @@
 //! `cargo xtask bench gateway`: a RabbitMQ, a gateway in each mode before it, and the embedded broker, side by
 //! side in one run.
 
+mod crowd;
+mod floor;
+mod lost;
+mod metrics;
+
+pub(crate) use floor::serve as floor;
+
 use std::{
     fs,
     process::{Command, Stdio},
@@ -9,9 +16,10 @@ use std::{
 };
 
 use serde_json::Value;
+use stompbox_rabbitmq::Rabbit;
 
 use crate::{
-    interop::{process::Server, rabbitmq::Rabbit},
+    interop::process::Server,
     tools::{Failure, cargo, run, target},
 };
 
@@ -32,9 +40,9 @@ pub(crate) fn all() -> Result<(), Failure> {
     if !Rabbit::is_installed() {
         return Err("it takes Debian's package rabbitmq-server".into());
     }
-    let rabbit = Rabbit::start()?;
+    let mut rabbit = Rabbit::start()?;
+    let upstream = rabbit.tcp();
     let options = |mode: &str| {
-        let upstream = rabbit.tcp();
         [
             "--upstream",
             &upstream,
@@ -48,6 +56,7 @@ pub(crate) fn all() -> Result<(), Failure> {
         .map(str::to_owned)
         .collect::<Vec<_>>()
     };
+    let floor = floor::Floor::start(rabbit.port())?;
     let passthrough = Server::start_release("gateway", &options("passthrough"))?;
     let pooled = Server::start_release("gateway", &options("pooled"))?;
     let embedded = Server::start_release("serve", &[])?;
@@ -66,7 +75,13 @@ pub(crate) fn all() -> Result<(), Failure> {
     let passthrough = place("passthrough", &passthrough);
     let pooled = place("pooled", &pooled);
     let embedded = place("embedded broker", &embedded);
-    let before = [&direct, &passthrough, &pooled];
+    let copying = Place {
+        name: "bytes copied by two threads",
+        tcp: floor.tcp.clone(),
+        ws: String::new(),
+        process: Some(floor.id()),
+    };
+    let before = [&direct, &passthrough, &pooled, &copying];
     println!(
         "| | measured | beside RabbitMQ; topics: beside the embedded broker |\n|---|---:|---:|"
     );
@@ -82,8 +97,9 @@ pub(crate) fn all() -> Result<(), Failure> {
         );
         if let Some(cpu) = seen.cpu {
             println!(
-                "| queue over TCP, {}: CPU of the gateway a message | {cpu:.1} µs | |",
-                place.name
+                "| queue over TCP, {}: CPU a message | {cpu:.1} µs, of it {:.1} µs the kernel's | |",
+                place.name,
+                seen.kernel.unwrap_or_default()
             );
         }
     }
@@ -137,7 +153,8 @@ pub(crate) fn all() -> Result<(), Failure> {
             place.name
         );
     }
-    Ok(())
+    crowd::measure(&rabbit, &options("pooled"))?;
+    lost::measure(&mut rabbit, &options("pooled"))
 }
 
 fn row(what: &str, place: &Place, unit: &str, value: f64, beside: f64) {
@@ -153,8 +170,9 @@ fn row(what: &str, place: &Place, unit: &str, value: f64, beside: f64) {
 struct Seen {
     rate: f64,
     p99: f64,
-    /// Microseconds of the server's for each message.
+    /// Microseconds of the server's for each message, and what of them was the kernel's.
     cpu: Option<f64>,
+    kernel: Option<f64>,
 }
 
 /// Measures all places in turn, several times; gives the middle of each.
@@ -178,6 +196,9 @@ fn rounds(
         cpu: seen[0]
             .cpu
             .map(|_| middle(seen.iter().filter_map(|it| it.cpu).collect())),
+        kernel: seen[0]
+            .kernel
+            .map(|_| middle(seen.iter().filter_map(|it| it.kernel).collect())),
     };
     Ok(all.iter().map(of).collect())
 }
@@ -208,26 +229,48 @@ fn bench(place: &Place, url: &str, args: &[&str]) -> Result<Seen, Failure> {
     let count = number("received")
         .or_else(|| number("connections"))
         .unwrap_or(1.0);
-    let spent = after.zip(before).map(|(after, before)| after - before);
+    let spent = after.zip(before).map(|(after, before)| after.since(before));
+    let each = |seconds: f64| seconds * 1e6 / count.max(1.0);
     Ok(Seen {
         rate: number("per_second").unwrap_or_default(),
         p99: report["latency_ms"]["p99"].as_f64().unwrap_or_default(),
-        cpu: spent.map(|seconds| seconds * 1e6 / count.max(1.0)),
+        cpu: spent.map(|spent| each(spent.all())),
+        kernel: spent.map(|spent| each(spent.kernel)),
     })
 }
 
-/// Seconds of CPU time that a process has used.
-fn cpu_time(process: u32) -> Result<f64, Failure> {
+/// Seconds of CPU time.
+#[derive(Clone, Copy, Debug)]
+struct Cpu {
+    user: f64,
+    kernel: f64,
+}
+
+impl Cpu {
+    fn all(self) -> f64 {
+        self.user + self.kernel
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self {
+            user: self.user - before.user,
+            kernel: self.kernel - before.kernel,
+        }
+    }
+}
+
+/// What a process has used.
+fn cpu_time(process: u32) -> Result<Cpu, Failure> {
     let text = fs::read_to_string(format!("/proc/{process}/stat"))?;
     let rest = text.rsplit(") ").next().unwrap_or_default();
-    let ticks: Vec<f64> = rest
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .filter_map(|text| text.parse().ok())
-        .collect();
+    let mut ticks = rest.split_whitespace().skip(11).map(str::parse::<f64>);
+    let mut next = || ticks.next().ok_or("a short line of /proc");
+    let (user, kernel) = (next()??, next()??);
     // There are a hundred a second on Linux.
-    Ok(ticks.iter().sum::<f64>() / 100.0)
+    Ok(Cpu {
+        user: user / 100.0,
+        kernel: kernel / 100.0,
+    })
 }
 
 /// KiB of a server's for each of many subscribed clients that do nothing.
