@@ -1,7 +1,7 @@
 // One connection, under all faces: a socket, the core's session on it, its heart-beats and its end.
 
 import { Kind, Session, textOf } from "./core/session.js";
-import { bytesOf } from "./core/utf8.js";
+import { bytesOf, utf8Length } from "./core/utf8.js";
 import { call } from "./report.js";
 import { split } from "./split.js";
 import { every } from "./ticker.js";
@@ -28,6 +28,17 @@ export function only(subscriptions) {
 /** Only these two commands hold a passcode. */
 const hidden = (text) =>
   /^(CONNECT|STOMP)\n/.test(text) ? text.replace(/(\npasscode:)[^\n]*/g, "$1********") : text;
+
+/** A text with the NUL that its host chopped off, which a broker's line ends may follow, uncounted. */
+function withNull(text) {
+  if (/(\0|^)\n*$/.test(text)) {
+    return text;
+  }
+  const [head, length] =
+    /^\n*(?:[^\n]+\n)+?(?:content-length:(\d+)\r?\n(?:[^\n]+\n)*?)?\r?\n/.exec(text) ?? [];
+  const end = length && text.length - utf8Length(text.slice(head.length)) + +length;
+  return /^\n+$/.test(text.slice(end)) ? `${text.slice(0, end)}\0${text.slice(end)}` : `${text}\0`;
+}
 
 const asText = (data) => (typeof data === "string" ? data : textOf(data));
 
@@ -190,8 +201,8 @@ export class Connection {
       this.say(() => "<<< PONG");
       this.call("beat");
     } else {
-      if (options.addNull && typeof data === "string" && !/(\0|^)\n*$/.test(data)) {
-        data += "\0";
+      if (options.addNull && typeof data === "string") {
+        data = withNull(data);
       }
       options.raw && this.say(() => `<<< ${asText(data)}`);
     }

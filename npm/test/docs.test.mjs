@@ -3,10 +3,6 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
-import { once } from "node:events";
-import http from "node:http";
-import { createRequire } from "node:module";
-import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, it } from "node:test";
@@ -16,7 +12,6 @@ import { path, reference } from "../api.mjs";
 import { skip, startServer } from "./server.mjs";
 
 const run = promisify(execFile);
-const sockjs = createRequire(import.meta.url)("sockjs");
 const GUIDES = ["guide.md", "from-stomp.js.md", "from-stompjs.md", "from-webstomp-client.md"];
 
 it("has a reference that is current: `node api.mjs` writes it", async () => {
@@ -25,27 +20,12 @@ it("has a reference that is current: `node api.mjs` writes it", async () => {
 
 describe("the examples", { skip }, () => {
   let server;
-  let web;
   let folder;
   before(async () => {
-    server = await startServer();
+    server = await startServer("--sockjs");
     folder = await mkdtemp(join(tmpdir(), "stompbox-"));
-    const relay = sockjs.createServer({ log: () => {} });
-    relay.on("connection", (connection) => {
-      const back = net.connect(server.port, server.host);
-      back.setEncoding("utf8");
-      connection.on("data", (data) => back.write(data));
-      connection.on("close", () => back.end());
-      back.on("data", (data) => connection.write(data));
-      back.on("error", () => {});
-    });
-    web = http.createServer();
-    relay.installHandlers(web, { prefix: "/sockjs" });
-    await once(web.listen(0, "127.0.0.1"), "listening");
   });
   after(async () => {
-    web?.closeAllConnections();
-    web?.close();
     await server?.kill();
     await rm(folder, { recursive: true });
   });
@@ -81,7 +61,7 @@ describe("the examples", { skip }, () => {
 
   const here = (text) =>
     text
-      .replaceAll("http://localhost:61614/sockjs", `http://localhost:${web.address().port}/sockjs`)
+      .replaceAll("http://localhost:61614/sockjs", `http://localhost:${new URL(server.http).port}/sockjs`)
       .replaceAll("ws://localhost:61614/stomp", `ws://localhost:${new URL(server.ws).port}/stomp`)
       .replaceAll('"localhost", 61613', `"localhost", ${server.port}`)
       .replaceAll("stomp://localhost:61613", `stomp://localhost:${server.port}`)

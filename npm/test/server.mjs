@@ -23,6 +23,7 @@ export async function startServer(...options) {
     { stdio: ["ignore", "pipe", "inherit"] },
   );
   const urls = {};
+  const last = options.includes("--admin") ? "Admin" : "Chat";
   // A page by HTTP, and one by HTTPS where that was asked for.
   let pages = options.includes("--https") ? 2 : 1;
   for await (const line of createInterface({ input: child.stdout })) {
@@ -31,7 +32,9 @@ export async function startServer(...options) {
     if (line.startsWith("STOMP")) urls[isSecure ? "tls" : "stomp"] = new URL(url.replace(/^[^:]+/, "http"));
     if (line.startsWith("WebSocket")) urls[isSecure ? "wss" : "ws"] = url;
     if (line.startsWith("Pages")) urls[isSecure ? "https" : "http"] = isSecure ? new URL(url) : url;
-    if (line.startsWith("Chat") && --pages === 0) break;
+    if (line.startsWith("Admin")) urls.admin = url;
+    if (line.startsWith("Chat")) pages--;
+    if (line.startsWith(last) && pages === 0) break;
   }
   const ended = new Promise((resolve) => child.once("exit", resolve));
   return {

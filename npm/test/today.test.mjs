@@ -447,8 +447,20 @@ describe("receiving", () => {
     sockets[0].get("\n");
     let body;
     client.subscribe("/a", (message) => ({ body } = message));
-    sockets[0].get("MESSAGE\nsubscription:sub-0\nmessage-id:1\ndestination:/a\n\nhi");
+    const head = "MESSAGE\nsubscription:sub-0\nmessage-id:1\ndestination:/a\n";
+    sockets[0].get(`${head}\nhi`);
     assert.equal(body, "hi");
+    for (const sent of ["ä", "ä\n", "\n", "a\n\nb"]) {
+      const counted = `${head}content-length:${Buffer.byteLength(sent)}\na:b\n\n${sent}`;
+      sockets[0].get(counted);
+      assert.equal(body, sent);
+      body = undefined;
+      // RabbitMQ ends frames with a line end.
+      sockets[0].get(`${counted}\n`);
+      assert.equal(body, sent);
+      body = undefined;
+    }
+    assert.equal(client.connected, true);
   });
 
   it("isolates callbacks, and reports what they throw", async () => {

@@ -56,7 +56,7 @@ describe("a transport", { skip }, () => {
   const ends = [];
   before(async () => {
     ca = await readFile(file("cert.pem"));
-    server = await startServer();
+    server = await startServer("--sockjs");
     const tls = ["--tls-cert", file("cert.pem"), "--tls-key", file("key.pem")];
     secure = await startServer("--stomp-tls", "127.0.0.1:0", "--https", "127.0.0.1:0", ...tls);
   });
@@ -144,12 +144,15 @@ describe("a transport", { skip }, () => {
     relay.installHandlers(web, { prefix: "/sockjs" });
     await once(web.listen(0, "127.0.0.1"), "listening");
     ends.push(() => (web.close(), web.closeAllConnections()));
-    const url = `http://127.0.0.1:${web.address().port}/sockjs`;
-    for (const transport of ["websocket", "xhr-streaming", "xhr-polling"]) {
-      const open = () => new SockJS(url, null, { transports: [transport] });
-      assert.equal(await classic(Stomp.over(open())), "Grüße 🦀");
-      await echo(await connect(open));
-      await echo(await connect(open), "x".repeat(100_000));
+    const foreign = `http://127.0.0.1:${web.address().port}/sockjs`;
+    const url = new URL("sockjs", server.http).href;
+    for (const own of [url, foreign]) {
+      for (const transport of ["websocket", "xhr-streaming", "eventsource", "xhr-polling"]) {
+        const open = () => new SockJS(own, null, { transports: [transport] });
+        assert.equal(await classic(Stomp.over(open())), "Grüße 🦀");
+        await echo(await connect(open));
+        await echo(await connect(open), "x".repeat(100_000));
+      }
     }
     // It carries text: bytes that are text go, others would arrive as something else.
     const client = await connect(() => new SockJS(url));

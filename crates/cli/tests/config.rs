@@ -98,6 +98,7 @@ impl Serve {
 const FILE: &str = r#"
 heart_beat = "5000,6000"
 allowed_origins = ["https://app.example.com"]
+sockjs = "/s"
 
 # Who listens.
 [[listen]]
@@ -140,6 +141,7 @@ fn options_beat_the_environment_that_beats_the_file_that_beats_defaults() {
         "max_body = \"3KiB\" # --limit",
         "max_unacked = 8 # --limit",
         "write_timeout = \"25s\" # STOMPBOX_WRITE_TIMEOUT",
+        &format!("sockjs = \"/s\" # {file}"),
         "connect_timeout = \"10s\" # default",
         &format!("[[listen]] # {file}"),
         "[[listen]] # --http",
@@ -310,6 +312,8 @@ fn what_is_wrong_in_options_is_named() {
         ),
         (&["--stomp", "0.0.0.0:0"], "--allow-anonymous"),
         (&["--http", "[::]:0"], "--allow-anonymous"),
+        (&["--sockjs", "sockjs/"], "give a path as \"/sockjs\""),
+        (&["--sockjs", "/"], "give a path as \"/sockjs\""),
         (
             &["--stomp", "127.0.0.1:0", "--proxy-protocol", "127.0.0.1"],
             "behind a load balancer",
@@ -370,7 +374,8 @@ fn passwd_prints_a_user_or_puts_it_into_a_file() {
     fs::set_permissions(&file, fs::Permissions::from_mode(0o640)).unwrap();
     for (args, passcode) in [
         (&["ann", "--group", "traders"][..], "first\n"),
-        (&["bob"], "second\r\n"),
+        (&["bob", "--role", "viewer"], "second\r\n"),
+        (&["ann", "--role", "operator"], "third\n"),
         (&["ann"], "hunter2"),
     ] {
         let answer = passwd(&[args, &["--file", &file]].concat(), passcode);
@@ -380,6 +385,15 @@ fn passwd_prints_a_user_or_puts_it_into_a_file() {
     assert!(text.starts_with(FILE), "comments and order stay: {text}");
     assert_eq!(text.matches("login = ").count(), 2, "{text}");
     assert!(text.contains("groups = [\"traders\"]"), "{text}");
+    for role in ["operator", "viewer"] {
+        assert_eq!(
+            text.matches(&format!("role = \"{role}\"")).count(),
+            1,
+            "{text}"
+        );
+    }
+    let (code, _, errors) = passwd(&["ann", "--role", "king"], "x\n");
+    assert!(code == Some(1) && errors.contains("king"), "{errors}");
     let mode = fs::metadata(&file).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o640);
     assert_eq!(

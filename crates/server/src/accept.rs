@@ -191,6 +191,7 @@ impl Guest {
                 true => Transport::Tls,
                 false => Transport::Tcp,
             },
+            secure,
             remote: Some(self.remote),
             ..Via::default()
         };

@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 
 mod embedded {
@@ -18,8 +18,43 @@ const POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; 
 connect-src 'self' ws: wss:; img-src 'self' data:; base-uri 'none'; form-action 'self'; \
 frame-ancestors 'none'";
 
-/// The file at a path.
+/// Where the pages of the admin listener are.
+const ADMIN: &str = "/admin/";
+
+/// What they share with the others.
+const SHARED: [&str; 2] = ["/style.css", "/icon.svg"];
+
+/// The file at a path of the HTTP listeners.
 pub(crate) fn get(path: &str) -> Option<Response<Full<Bytes>>> {
+    match path.starts_with(ADMIN.trim_end_matches('/')) {
+        true => None,
+        false => file(path),
+    }
+}
+
+/// The file at a path of the admin listener, whose page is at `/`.
+pub(crate) fn admin(path: &str) -> Option<Response<Full<Bytes>>> {
+    match path {
+        "/" if embedded::EMBEDDED.iter().any(|(url, _)| *url == ADMIN) => file(ADMIN),
+        _ if path == "/" || path.starts_with(ADMIN) || SHARED.contains(&path) => file(path),
+        _ => None,
+    }
+}
+
+/// The answer to whoever has it already, and to whoever has not.
+pub(crate) fn unless_known(
+    mut response: Response<Full<Bytes>>,
+    asked: &HeaderMap,
+) -> Response<Full<Bytes>> {
+    let known = asked.get(header::IF_NONE_MATCH);
+    if known.is_some() && known == response.headers().get(header::ETAG) {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        *response.body_mut() = Full::default();
+    }
+    response
+}
+
+fn file(path: &str) -> Option<Response<Full<Bytes>>> {
     let found = embedded::EMBEDDED.iter().find(|(url, _)| *url == path);
     let body = match found {
         Some((_, body)) => *body,

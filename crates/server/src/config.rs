@@ -20,6 +20,8 @@ pub struct Config {
     pub allowed_origins: Vec<String>,
     /// WebSocket messages may be compressed, in both directions. Default: false.
     pub websocket_compression: bool,
+    /// The path below which there is SockJS, as `/sockjs`; `None`: nowhere. Default: `None`.
+    pub sockjs: Option<String>,
     /// Who may log in; empty: everybody. Default: empty.
     pub users: Vec<User>,
     /// What they may do. Default: everything.
@@ -164,6 +166,7 @@ impl Default for Config {
             allow_anonymous: false,
             allowed_origins: Vec::new(),
             websocket_compression: false,
+            sockjs: None,
             users: Vec::new(),
             acl: Acl::default(),
             limits: Limits::default(),

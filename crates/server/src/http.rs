@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http_body_util::{BodyExt as _, Full, combinators::UnsyncBoxBody};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn, upgrade::Upgraded};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use sha1_smol::Sha1;
@@ -23,7 +23,31 @@ use crate::{
     deflate, origin,
     peer::{Remote, Transport, Via},
     sniff::Rewound,
+    sockjs::{self, Place},
 };
+
+pub(crate) type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+/// How a request came here.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Came {
+    /// There is TLS below.
+    pub(crate) secure: bool,
+    pub(crate) remote: Remote,
+}
+
+impl Came {
+    /// The client that a request with these headers comes from.
+    pub(crate) fn via(self, transport: Transport, headers: &HeaderMap) -> Via {
+        Via {
+            transport,
+            secure: self.secure,
+            remote: Some(self.remote),
+            agent: agent(headers),
+            deflate: false,
+        }
+    }
+}
 
 /// Paths that take a WebSocket; `/stomp/websocket` is where SockJS clients of other servers look.
 const WEBSOCKET_PATHS: [&str; 4] = ["/stomp", "/stomp/websocket", "/ws", "/"];
@@ -45,7 +69,8 @@ pub(crate) async fn serve(
     let timeout = shared.config.connect_timeout;
     let service = service_fn(move |request| {
         let (shared, permit) = (Arc::clone(&shared), Arc::clone(&permit));
-        async move { Ok::<_, Infallible>(respond(shared, permit, (secure, remote), request)) }
+        let came = Came { secure, remote };
+        async move { Ok::<_, Infallible>(respond(shared, permit, came, request).await) }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -66,14 +91,19 @@ pub(crate) async fn serve(
     }
 }
 
-fn respond(
+async fn respond(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
-    from: (bool, Remote),
+    came: Came,
     request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
+) -> Response<Body> {
+    let whole_path = request.uri().path().to_owned();
+    let place = Place::of(&whole_path, shared.config.sockjs.as_deref());
     if is_upgrade(request.headers()) {
-        return upgrade(shared, permit, from, request);
+        return upgrade(shared, permit, came, request, place);
+    }
+    if let Some(place) = place {
+        return Box::pin(sockjs::respond(&shared, &permit, came, place, request)).await;
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(
@@ -89,13 +119,9 @@ fn respond(
     if path == "/healthz" {
         return text(StatusCode::OK, "ok\n");
     }
-    if let Some(mut response) = assets::get(path) {
-        let known = request.headers().get(header::IF_NONE_MATCH);
-        if known.is_some() && known == response.headers().get(header::ETAG) {
-            *response.status_mut() = StatusCode::NOT_MODIFIED;
-            *response.body_mut() = Full::default();
-        }
-        return response;
+    if let Some(response) = assets::get(path) {
+        let response = assets::unless_known(response, request.headers());
+        return response.map(|body| body.boxed_unsync());
     }
     if WEBSOCKET_PATHS.contains(&path) {
         return text(
@@ -116,27 +142,23 @@ fn is_upgrade(headers: &HeaderMap) -> bool {
 fn upgrade(
     shared: Arc<Shared>,
     permit: Arc<OwnedSemaphorePermit>,
-    (secure, remote): (bool, Remote),
+    came: Came,
     mut request: Request<Incoming>,
-) -> Response<Full<Bytes>> {
-    if !WEBSOCKET_PATHS.contains(&request.uri().path()) {
+    place: Option<Place<'_>>,
+) -> Response<Body> {
+    let is_socket = matches!(place, Some(Place::Raw | Place::Socket));
+    if !is_socket && !WEBSOCKET_PATHS.contains(&request.uri().path()) {
         return text(
             StatusCode::NOT_FOUND,
             "STOMP over WebSocket is at /stomp.\n",
         );
     }
-    if !origin::is_allowed(request.headers(), &shared.config.allowed_origins, secure) {
-        let origin = request
-            .headers()
-            .get(header::ORIGIN)
-            .map(HeaderValue::as_bytes);
-        let origin = String::from_utf8_lossy(origin.unwrap_or_default());
-        return text(
-            StatusCode::FORBIDDEN,
-            &format!(
-                "Pages of the origin {origin} may not connect. The option --allow-origin permits it.\n"
-            ),
-        );
+    if !origin::is_allowed(
+        request.headers(),
+        &shared.config.allowed_origins,
+        came.secure,
+    ) {
+        return origin::refusal(request.headers());
     }
     let headers = request.headers();
     if headers
@@ -169,7 +191,7 @@ fn upgrade(
     };
     let accept = accept_key(key.as_bytes());
     let subprotocol = highest_subprotocol(headers);
-    let mut response = Response::new(Full::default());
+    let mut response = Response::new(full(Bytes::new()));
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let answer = response.headers_mut();
     answer.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -181,22 +203,24 @@ fn upgrade(
         let name = HeaderValue::from_static(version.subprotocol());
         answer.insert(header::SEC_WEBSOCKET_PROTOCOL, name);
     }
-    let compression = match shared.config.websocket_compression {
-        true => deflate::agree(headers),
-        false => None,
+    // SockJS has frames of its own in the messages, which are not worth it.
+    let compression = match place {
+        Some(Place::Socket) => None,
+        _ if shared.config.websocket_compression => deflate::agree(headers),
+        _ => None,
     };
     let deflate = compression.is_some();
     if let Some(compression) = compression {
         answer.insert(header::SEC_WEBSOCKET_EXTENSIONS, compression);
     }
+    let transport = match (place, came.secure) {
+        (Some(Place::Socket), _) => Transport::SockJs,
+        (_, true) => Transport::Wss,
+        (_, false) => Transport::Ws,
+    };
     let via = Via {
-        transport: match secure {
-            true => Transport::Wss,
-            false => Transport::Ws,
-        },
-        remote: Some(remote),
-        agent: agent(headers),
         deflate,
+        ..came.via(transport, headers)
     };
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
@@ -215,6 +239,10 @@ async fn run_websocket(
     subprotocol: Option<Version>,
     permit: Arc<OwnedSemaphorePermit>,
 ) {
+    if via.transport == Transport::SockJs {
+        sockjs::serve(shared, TokioIo::new(stream), via).await;
+        return drop(permit);
+    }
     // The socket itself, where it can be had: an idle client then holds nothing of HTTP's.
     let stream = match stream.downcast::<TokioIo<TcpStream>>() {
         Ok(parts) => {
@@ -291,8 +319,12 @@ fn highest_subprotocol(headers: &HeaderMap) -> Option<Version> {
         .max()
 }
 
-fn text(status: StatusCode, body: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::copy_from_slice(body.as_bytes())));
+pub(crate) fn full(body: Bytes) -> Body {
+    Full::new(body).boxed_unsync()
+}
+
+pub(crate) fn text(status: StatusCode, body: &str) -> Response<Body> {
+    let mut response = Response::new(full(Bytes::copy_from_slice(body.as_bytes())));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/plain; charset=utf-8");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

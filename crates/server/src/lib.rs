@@ -31,6 +31,7 @@ mod peer;
 mod proxy;
 mod requests;
 mod sniff;
+mod sockjs;
 mod storage;
 mod tls;
 mod users;

@@ -29,6 +29,7 @@ use crate::{
     gateway::{Gateway, GatewayMonitor},
     hub::Hub,
     peer::Census,
+    sockjs::Sessions,
     storage,
     users::Users,
 };
@@ -77,6 +78,14 @@ pub enum ServeError {
     AdminNotLoopback {
         /// The address.
         address: SocketAddr,
+    },
+    /// Where SockJS is to be is no path.
+    #[error(
+        "sockjs is {path:?}: give a path as \"/sockjs\", that begins with a slash and does not end with one"
+    )]
+    SockJs {
+        /// What it was to be.
+        path: String,
     },
     /// The users can't be as they are configured.
     #[error(transparent)]
@@ -286,6 +295,7 @@ impl Server {
             started: u64::try_from(started.as_millis()).unwrap_or(u64::MAX),
             draining: AtomicBool::new(false),
             lobby: Lobby::default(),
+            sockjs: Sessions::default(),
             stopping,
         });
         let storing = store.map(|store| storage::start(Arc::clone(&shared), Box::new(store)));
@@ -418,6 +428,15 @@ impl Config {
                 address: admin.bind.into(),
                 problem: NO_UNIX,
             });
+        }
+        if let Some(path) = &self.sockjs {
+            let plain = |part: &str| !part.is_empty() && !part.contains(['?', '#', '%', ' ']);
+            let is_path = path
+                .strip_prefix('/')
+                .is_some_and(|rest| rest.split('/').all(plain));
+            if !is_path {
+                return Err(ServeError::SockJs { path: path.clone() });
+            }
         }
         // Who is passed through logs in at a broker.
         let passes = |gateway: &crate::GatewayConfig| gateway.mode == GatewayMode::Passthrough;

@@ -1,6 +1,8 @@
 //! Which web pages may open a WebSocket.
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
+
+use crate::http::{Body, text};
 
 /// Whether a request with these headers, which came by TLS if `secure`, may be upgraded. Programs
 /// send no `Origin`; a page's must be of the host it connects to, or be listed.
@@ -32,6 +34,18 @@ pub(crate) fn is_allowed(headers: &HeaderMap, allowed: &[String], secure: bool) 
         (Some(authority), Some(host)) => authority.eq_ignore_ascii_case(host),
         _ => false,
     }
+}
+
+/// What a page hears that may not.
+pub(crate) fn refusal(headers: &HeaderMap) -> Response<Body> {
+    let origin = headers.get(header::ORIGIN).map(HeaderValue::as_bytes);
+    let origin = String::from_utf8_lossy(origin.unwrap_or_default());
+    text(
+        StatusCode::FORBIDDEN,
+        &format!(
+            "Pages of the origin {origin} may not connect. The option --allow-origin permits it.\n"
+        ),
+    )
 }
 
 #[cfg(test)]

@@ -22,10 +22,12 @@ pub(crate) enum Transport {
     Ws,
     Tls,
     Wss,
+    /// With TLS below or without.
+    SockJs,
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 4] = [Self::Tcp, Self::Ws, Self::Tls, Self::Wss];
+    pub(crate) const ALL: [Self; 5] = [Self::Tcp, Self::Ws, Self::Tls, Self::Wss, Self::SockJs];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -33,16 +35,13 @@ impl Transport {
             Self::Ws => "ws",
             Self::Tls => "tls",
             Self::Wss => "wss",
+            Self::SockJs => "sockjs",
         }
     }
 
     /// Frames are messages of a WebSocket.
     pub(crate) fn is_websocket(self) -> bool {
-        matches!(self, Self::Ws | Self::Wss)
-    }
-
-    pub(crate) fn is_secure(self) -> bool {
-        matches!(self, Self::Tls | Self::Wss)
+        matches!(self, Self::Ws | Self::Wss | Self::SockJs)
     }
 }
 
@@ -73,6 +72,8 @@ impl Serialize for Remote {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Via {
     pub(crate) transport: Transport,
+    /// There is TLS below.
+    pub(crate) secure: bool,
     pub(crate) remote: Option<Remote>,
     /// The program, as it called itself when it asked for the WebSocket.
     pub(crate) agent: Option<Box<str>>,
@@ -145,7 +146,7 @@ pub(crate) struct Census {
     pub(crate) logins_refused: AtomicU64,
     pub(crate) store: Stored,
     /// Connections that are logged in, by transport and version.
-    here: [[AtomicUsize; 3]; 4],
+    here: [[AtomicUsize; 3]; 5],
 }
 
 impl Census {

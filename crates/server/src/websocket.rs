@@ -90,6 +90,16 @@ pub(crate) struct WebSocket {
 impl WebSocket {
     /// `deflate`: the client may compress messages.
     pub(crate) fn new(limits: &Limits, deflate: bool) -> Self {
+        // Frames may share a message, but one that is longer than any frame is none of ours.
+        Self::with_longest((limits.head + limits.body + 1) as u64, deflate)
+    }
+
+    /// For messages that are taken apart as they come, and so need no limit.
+    pub(crate) fn of_any_length() -> Self {
+        Self::with_longest(u64::MAX, false)
+    }
+
+    fn with_longest(longest: u64, deflate: bool) -> Self {
         Self {
             decoder: WebsocketFrameDecoder::new(),
             in_control: false,
@@ -97,8 +107,7 @@ impl WebSocket {
             in_message: false,
             is_binary: false,
             length: 0,
-            // Frames may share a message, but one that is longer than any frame is none of ours.
-            longest: (limits.head + limits.body + 1) as u64,
+            longest,
             text: Utf8::default(),
             deflate,
             compressed: None,

@@ -48,7 +48,8 @@ const CHANGES: [(&str, &str, &str); 7] = [
     ("DELETE", "/api/v1/durable-subscriptions/eA", ""),
 ];
 
-const LOOKS: [&str; 5] = [
+const LOOKS: [&str; 6] = [
+    "/api/v1/me",
     "/api/v1/overview",
     "/api/v1/connections",
     "/api/v1/destinations",
@@ -347,7 +348,8 @@ async fn nonsense_is_answered_and_costs_little() {
         ("/api/v1/events?kinds=weather", 400, "parameter"),
         ("/api/v1/", 404, "no-such-path"),
         ("/api/v2/overview", 404, "no-such-path"),
-        ("/", 404, "no-such-path"),
+        ("/admin", 404, "no-such-path"),
+        ("/chat/", 404, "no-such-path"),
     ] {
         http.get(path).await.fault(status, code);
     }

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 import { startServer } from "../server.mjs";
 
-const files = { "/dist/": "../../dist/", "/suite/": "./suite/", "/bench/": "../../bench/" };
+const files = { "/dist/": "../../dist/", "/suite/": "./suite/", "/bench/": "../../bench/", "/peers/": "../../node_modules/" };
 
 const TYPES = { js: "text/javascript", mjs: "text/javascript", cjs: "text/javascript", html: "text/html" };
 
@@ -23,9 +23,9 @@ const html = (script) => `<!doctype html><meta charset="utf-8"><script type="mod
 
 /** `{url, results, stop}`: `results` resolves with what the page reports. */
 export async function serve() {
-  let broker = await startServer("--allow-origin", "*");
+  let broker = await startServer("--allow-origin", "*", "--sockjs");
   // A broker that is started again has to be where the first was.
-  const at = ["--stomp", broker.stomp.host, "--http", new URL(broker.ws).host, "--allow-origin", "*"];
+  const at = ["--stomp", broker.stomp.host, "--http", new URL(broker.ws).host, "--allow-origin", "*", "--sockjs"];
   let report;
   const results = new Promise((resolve) => (report = resolve));
   const controls = {

@@ -10,6 +10,7 @@ mod tools;
 use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Parser, Subcommand, ValueEnum};
+use stompbox_server::Role;
 
 pub(crate) use admin::{
     Admin, DurableVerb, Events, Kick, KickBy, Kind, List, Listing, Move, Purge, Replay, Report,
@@ -79,6 +80,7 @@ pub(crate) enum Command {
 #[command(after_help = "Examples:
   stompbox passwd ann >> stompbox.toml
   stompbox passwd ann --group traders --file stompbox.toml
+  stompbox passwd otto --role operator --file stompbox.toml
   pwgen -s 20 1 | stompbox passwd ann --file stompbox.toml")]
 pub(crate) struct Passwd {
     /// The login.
@@ -86,6 +88,9 @@ pub(crate) struct Passwd {
     /// Group to put the user in. May be repeated.
     #[arg(long, value_name = "NAME")]
     pub(crate) group: Vec<String>,
+    /// What the user may do on the admin listener: viewer, operator or admin.
+    #[arg(long)]
+    pub(crate) role: Option<Role>,
     /// Add or replace the user in this file, instead of printing.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,

@@ -145,6 +145,16 @@ pub(crate) struct ServeOptions {
     /// Compress WebSocket messages of a KiB or more for clients that want it, as browsers do.
     #[arg(long, env = "STOMPBOX_WEBSOCKET_COMPRESSION")]
     pub(crate) websocket_compression: bool,
+    /// Path below which there is SockJS, for pages that no WebSocket gets through to; without a
+    /// path /sockjs
+    #[arg(
+        long,
+        value_name = "PATH",
+        env = "STOMPBOX_SOCKJS",
+        num_args = 0..=1,
+        default_missing_value = "/sockjs"
+    )]
+    pub(crate) sockjs: Option<String>,
     /// Who may log in, with the passcode or its argon2id hash; without users everybody may. Others
     /// on this machine can read options: use the file. May be repeated.
     #[arg(

@@ -70,6 +70,8 @@ const TEMPLATE: &str = r#"# Configuration of stompbox: every key with its defaul
 #allowed_origins = []
 # Compress WebSocket messages of a KiB or more for clients that want it.
 #websocket_compression = false
+# Below it there is SockJS, as "/sockjs"; without it nowhere.
+#sockjs = "/sockjs"
 
 #[[listen]]
 #bind = "127.0.0.1:61613"

@@ -14,7 +14,9 @@ use crate::{Failure, args::Passwd, settings};
 
 /// Makes a `[[user]]`.
 pub(crate) fn run(args: &Passwd) -> Result<(), Failure> {
-    let user = User::with_passcode(&args.login, &passcode()?)?.with_groups(&args.group)?;
+    let user = User::with_passcode(&args.login, &passcode()?)?
+        .with_groups(&args.group)?
+        .with_role(args.role);
     let Some(path) = &args.file else {
         let mut document = DocumentMut::new();
         put(&mut document, &user)?;
@@ -57,8 +59,8 @@ fn passcode() -> Result<String, Failure> {
     Ok(passcode)
 }
 
-/// Adds the user, or gives the one of that login the new hash; its groups stay unless others are
-/// given.
+/// Adds the user, or gives the one of that login the new hash; its groups and role stay
+/// unless others are given.
 fn put(document: &mut DocumentMut, user: &User) -> Result<(), Failure> {
     let tables = document
         .entry("user")
@@ -82,6 +84,9 @@ fn put(document: &mut DocumentMut, user: &User) -> Result<(), Failure> {
     table.insert("hash", value(user.hash()));
     if !user.groups().is_empty() {
         table.insert("groups", value(user.groups().iter().collect::<Array>()));
+    }
+    if let Some(role) = user.role() {
+        table.insert("role", value(role.as_str()));
     }
     Ok(())
 }

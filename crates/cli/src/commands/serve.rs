@@ -55,6 +55,7 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
         .as_ref()
         .map(|gateway| gateway.upstreams.clone())
         .unwrap_or_default();
+    let sockjs = settings.config.sockjs.clone();
     let server = Server::bind(settings.config).await?;
     let mut out = Vec::new();
     for address in server.stomp_addrs() {
@@ -62,6 +63,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     for address in server.http_addrs() {
         writeln!(out, "WebSocket  ws://{address}/stomp")?;
+        if let Some(path) = &sockjs {
+            writeln!(out, "SockJS     http://{address}{path}")?;
+        }
         writeln!(out, "Pages      http://{address}/")?;
         writeln!(out, "Chat       http://{address}/chat/")?;
     }
@@ -70,6 +74,9 @@ async fn serve(settings: Settings) -> Result<(), Failure> {
     }
     for address in server.https_addrs() {
         writeln!(out, "WebSocket  wss://{address}/stomp")?;
+        if let Some(path) = &sockjs {
+            writeln!(out, "SockJS     https://{address}{path}")?;
+        }
         writeln!(out, "Pages      https://{address}/")?;
         writeln!(out, "Chat       https://{address}/chat/")?;
     }

@@ -149,6 +149,10 @@ impl Settings {
             config.websocket_compression = compress;
             said.push("websocket_compression");
         }
+        if let Some(path) = file.sockjs {
+            config.sockjs = Some(path);
+            said.push("sockjs");
+        }
         if let Some(users) = file.users {
             config.users = users;
             said.push("user");
@@ -235,6 +239,10 @@ impl Settings {
         if let Some(origin) = given.origin("websocket_compression") {
             self.config.websocket_compression = options.websocket_compression;
             self.set_origin("websocket_compression", origin);
+        }
+        if let (Some(path), Some(origin)) = (&options.sockjs, given.origin("sockjs")) {
+            self.config.sockjs = Some(path.clone());
+            self.set_origin("sockjs", origin);
         }
         let gateway = options.gateway.lay_over(&mut self.config.gateway, given);
         if let Some(origin) = gateway? {
@@ -400,6 +408,10 @@ impl fmt::Display for Settings {
             ("websocket_compression", config.websocket_compression.into()),
         ] {
             writeln!(f, "{key} = {value} # {}", self.origin(key))?;
+        }
+        if let Some(path) = &config.sockjs {
+            let path = Value::from(path);
+            writeln!(f, "sockjs = {path} # {}", self.origin("sockjs"))?;
         }
         if let Some(data) = &config.data {
             let data = Value::from(data.display().to_string());

@@ -47,7 +47,7 @@ impl Row {
             "client_id": text(|it| &it.client_id),
             "remote": peer.via.remote,
             "transport": peer.via.transport.as_str(),
-            "tls": peer.via.transport.is_secure(),
+            "tls": peer.via.secure,
             "version": about.and_then(|it| it.version).map(Version::as_str),
             "agent": peer.via.agent,
             "heart_beat": about.map(|it| it.heart_beat),

@@ -9,7 +9,10 @@ use super::{
     answer::{self, Body, Fault},
     request::Query,
 };
-use crate::peer::{Transport, read};
+use crate::{
+    Role,
+    peer::{Transport, read},
+};
 
 pub(super) const VERSIONS: [Version; 3] = [Version::V1_0, Version::V1_1, Version::V1_2];
 
@@ -24,11 +27,10 @@ pub(super) fn answer(state: &State, query: Query) -> Result<Response<Body>, Faul
         (broker.totals(), failed)
     });
     let census = &shared.census;
-    let mut by_transport: Map<String, Value> = Transport::ALL
+    let by_transport: Map<String, Value> = Transport::ALL
         .into_iter()
         .map(|it| (it.as_str().to_owned(), census.by_transport(it).into()))
         .collect();
-    by_transport.insert("sockjs".into(), 0.into());
     let by_version: Map<String, Value> = VERSIONS
         .into_iter()
         .map(|it| (it.as_str().to_owned(), census.by_version(it).into()))
@@ -82,6 +84,12 @@ pub(super) fn answer(state: &State, query: Query) -> Result<Response<Body>, Faul
         })),
         "logins": { "refused": read(&census.logins_refused) },
     })))
+}
+
+/// What whoever asks may do.
+pub(super) fn me(role: Role, query: Query) -> Result<Response<Body>, Fault> {
+    query.end()?;
+    Ok(answer::json(&json!({ "role": role.as_str() })))
 }
 
 /// How the brokers behind this front are; `null` where there is the embedded one.

@@ -1,6 +1,7 @@
 //! Which request is for what.
 
 use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
 use super::{
@@ -11,11 +12,12 @@ use super::{
     health, messages, metrics, overview,
     request::{Query, cut},
 };
-use crate::Role;
+use crate::{Role, assets};
 
 /// What there is to ask for.
 #[derive(Clone, Copy)]
 enum Target<'a> {
+    Me,
     Overview,
     Gateway,
     Connections,
@@ -37,6 +39,7 @@ impl<'a> Target<'a> {
     fn of(path: &'a str) -> Option<Self> {
         Some(match path.split_once('/') {
             None => match path {
+                "me" => Self::Me,
                 "overview" => Self::Overview,
                 "gateway" => Self::Gateway,
                 "connections" => Self::Connections,
@@ -61,7 +64,8 @@ impl<'a> Target<'a> {
     fn methods(self) -> &'static [(Method, Role)] {
         use Role::{Admin, Operator, Viewer};
         match self {
-            Self::Overview
+            Self::Me
+            | Self::Overview
             | Self::Gateway
             | Self::Destinations
             | Self::Messages
@@ -110,6 +114,13 @@ async fn try_respond(
         }
         return metrics::answer(state).await;
     }
+    if let Some(page) = assets::admin(&path) {
+        if !gets {
+            return Err(not_allowed("GET, HEAD"));
+        }
+        // The page holds nothing: what it shows it asks for, with a login.
+        return Ok(assets::unless_known(page, headers).map(|body| body.boxed_unsync()));
+    }
     let missing = || Fault::missing("no-such-path", format!("There is no {:?}.", cut(&path)));
     let rest = path.strip_prefix("/api/v1/").ok_or_else(missing)?;
     let role = gate::role(state, headers, from).await?;
@@ -138,6 +149,7 @@ async fn try_respond(
     let deletes = *method == Method::DELETE;
     let query = Query::of(&request)?;
     match target {
+        Target::Me => overview::me(role, query),
         Target::Overview => overview::answer(state, query),
         Target::Gateway => overview::gateway(state, query),
         Target::Connections if deletes => connections::kick_user(state, query, request).await,

@@ -35,6 +35,7 @@ use crate::{
     gateway::{self, Failure, Gateway},
     hub::{Hub, Outbox},
     peer::{Census, Via},
+    sockjs::Sessions,
     users::{Principal, Users},
     websocket::{CloseCode, WebSocket, put_close},
 };
@@ -55,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) census: Census,
     /// Connections that have not logged in; the hub knows the others.
     pub(crate) lobby: Lobby,
+    /// Clients that come by many requests.
+    pub(crate) sockjs: Sessions,
     /// When the server started, in milliseconds since 1970.
     pub(crate) started: u64,
     /// The server is about to stop.
