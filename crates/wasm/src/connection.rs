@@ -1,7 +1,7 @@
 use stompbox_proto::{Command, Dialect, HeartBeat, Version};
 
 use crate::{
-    Fault, Head, Names, Progress, WINDOW,
+    Fault, Head, Names, WINDOW,
     head::UNSIZED,
     scan::{cut, trim},
 };
@@ -109,23 +109,23 @@ impl Connection {
         } else {
             WINDOW as u32
         };
-        match head.read(window, self.dialect(), names) {
-            Progress::Fault(fault) => Err(fault),
+        let Some(command) = head.read(window, self.dialect(), names)? else {
             // Less than a character's room: the host can't put in more.
-            Progress::More if window.len() as u32 + 3 >= most => Err(Fault::HeadTooLong),
-            Progress::More => Ok(None),
-            Progress::Complete(command) => {
-                let mut limit = MAX_BODY;
-                if connecting {
-                    limit = most.checked_sub(head.size).ok_or(Fault::HeadTooLong)?;
-                }
-                head.limit = limit;
-                if head.length != UNSIZED && head.length > limit {
-                    return Err(Fault::BodyTooLong);
-                }
-                self.receive(command, window, head).map(Some)
-            }
+            return if window.len() as u32 + 3 >= most {
+                Err(Fault::HeadTooLong)
+            } else {
+                Ok(None)
+            };
+        };
+        let mut limit = MAX_BODY;
+        if connecting {
+            limit = most.checked_sub(head.size).ok_or(Fault::HeadTooLong)?;
         }
+        head.limit = limit;
+        if head.length != UNSIZED && head.length > limit {
+            return Err(Fault::BodyTooLong);
+        }
+        self.receive(command, window, head).map(Some)
     }
 
     fn receive(&mut self, command: Command, window: &[u8], head: &mut Head) -> Result<Kind, Fault> {

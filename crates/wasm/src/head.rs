@@ -25,17 +25,6 @@ impl Flag {
     pub const READ: u32 = 1 << 16;
 }
 
-/// How far a head has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
-    /// More is needed.
-    More,
-    /// The head is complete, with this command.
-    Complete(Command),
-    /// The head breaks a rule.
-    Fault(Fault),
-}
-
 /// Where the parts of a head lie in the window: words of 32 bits, which the host reads in this order.
 #[derive(Debug)]
 #[repr(C)]
@@ -84,16 +73,24 @@ impl Head {
         }
     }
 
-    /// Reads the head that the window begins with. Escapes are undone in the window.
-    pub fn read(&mut self, window: &mut [u8], dialect: Dialect, names: &mut Names) -> Progress {
+    /// Reads the head that the window begins with: its command, `None` if more is needed. Escapes are
+    /// undone in the window.
+    ///
+    /// # Errors
+    ///
+    /// The head breaks a rule.
+    pub fn read(
+        &mut self,
+        window: &mut [u8],
+        dialect: Dialect,
+        names: &mut Names,
+    ) -> Result<Option<Command>, Fault> {
         let start = skip_ends_of_lines(window);
         // A CR that is the last may be half of an end of line.
         let open_cr = start == window.len() && window.last() == Some(&b'\r');
         self.start = (start - usize::from(open_cr)) as u32;
-        let mut at = match end_of_command(window, start) {
-            Ok(Some(end)) => end,
-            Ok(None) => return Progress::More,
-            Err(fault) => return Progress::Fault(fault),
+        let Some(mut at) = end_of_command(window, start)? else {
+            return Ok(None);
         };
         self.command_end = at as u32;
         let command = parse_command(cut(window, (start, at)));
@@ -107,10 +104,8 @@ impl Head {
         let mut length = UNSIZED;
         loop {
             let line = at;
-            let scanned = match scan(window, line) {
-                Ok(Some(scanned)) => scanned,
-                Ok(None) => return Progress::More,
-                Err(fault) => return Progress::Fault(fault),
+            let Some(scanned) = scan(window, line)? else {
+                return Ok(None);
             };
             let Scanned { colon, odd, .. } = scanned;
             let mut end = scanned.end;
@@ -122,11 +117,10 @@ impl Head {
                 break;
             }
             if colon <= line || colon >= end {
-                return Progress::Fault(Fault::HeaderLine);
+                return Err(Fault::HeaderLine);
             }
-            let Some(place) = self.headers.get_mut(lines) else {
-                return Progress::Fault(Fault::TooManyHeaders);
-            };
+            let headers = &mut self.headers;
+            let place = headers.get_mut(lines).ok_or(Fault::TooManyHeaders)?;
             lines += 1;
             let mut name = (line, colon);
             let mut value = (colon + 1, end);
@@ -138,7 +132,7 @@ impl Head {
             if text == b"content-length" {
                 let own = parse_length(cut(window, value));
                 if own == UNSIZED || (length != UNSIZED && own != length) {
-                    return Progress::Fault(Fault::ContentLength);
+                    return Err(Fault::ContentLength);
                 }
                 length = own;
             }
@@ -153,7 +147,7 @@ impl Head {
                     unescape(window, name, escapes, dialect),
                     unescape(window, value, escapes, dialect),
                 ) else {
-                    return Progress::Fault(Fault::Escape);
+                    return Err(Fault::Escape);
                 };
                 name.1 = n;
                 value.1 = v;
@@ -166,7 +160,7 @@ impl Head {
         self.length = length;
         self.count = lines as u32;
         self.size = at as u32;
-        Progress::Complete(command)
+        Ok(Some(command))
     }
 
     /// Where the value of a header is.

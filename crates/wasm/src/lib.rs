@@ -21,5 +21,5 @@ mod scan;
 pub use connection::{Connection, Kind};
 pub use escape::escape;
 pub use fault::Fault;
-pub use head::{Flag, Head, Line, MAX_HEADERS, Progress, WINDOW};
+pub use head::{Flag, Head, Line, MAX_HEADERS, WINDOW};
 pub use names::Names;
