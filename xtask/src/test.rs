@@ -65,6 +65,8 @@ fn rabbitmq(steps: &mut Steps, install: bool) {
                 "gateway_rabbitmq",
                 "--test",
                 "gateway_rabbitmq_state",
+                "--test",
+                "gateway_rabbitmq_hostile",
             ])
             .args(["--", "--ignored"]))
     });

@@ -35,6 +35,40 @@ pub(crate) struct Client<'a> {
     pub(crate) now: Time,
 }
 
+/// What a frame's headers name beside its destination, and what a client does there.
+pub(crate) fn named_by_headers(frame: &FrameRef<'_>, destination: &str) -> Vec<(Access, String)> {
+    let mut names = Vec::new();
+    // The queue of a durable subscription, which others may use too.
+    if let Some(queue) = frame.header("x-queue-name") {
+        let queue = format!("/queue/{queue}");
+        names.extend([(Access::Read, queue.clone()), (Access::Write, queue)]);
+    }
+    // Dead letters must not be a way to where the client may not send.
+    let key = frame.header("x-dead-letter-routing-key");
+    let exchange = frame.header("x-dead-letter-exchange");
+    let to = match (exchange.as_deref(), key.as_deref()) {
+        (None | Some(""), None) => Vec::new(),
+        (_, Some(key)) if key.starts_with('/') => vec![key.to_owned()],
+        (None | Some("" | "amq.topic"), Some(key)) => {
+            vec![format!("/queue/{key}"), format!("/topic/{key}")]
+        }
+        // They keep the key that they came with.
+        (Some("amq.topic"), None) => match destination.strip_prefix("/queue/") {
+            Some(name) => vec![format!("/topic/{name}")],
+            None => vec![destination.to_owned()],
+        },
+        (Some(exchange), Some(key)) => vec![
+            format!("/queue/{key}"),
+            format!("/topic/{key}"),
+            format!("/exchange/{exchange}/{key}"),
+        ],
+        (Some(exchange), None) => vec![format!("/exchange/{exchange}")],
+    };
+    let to = to.into_iter().filter(|name| !name.is_empty());
+    names.extend(to.map(|name| (Access::Write, name)));
+    names
+}
+
 impl Client<'_> {
     /// The command that an event means. `None`: there is nothing for the broker to do.
     pub(crate) fn command(&mut self, event: Event<'_>) -> Result<Option<Command>, Refusal> {
@@ -84,7 +118,7 @@ impl Client<'_> {
                 }))
             }
             Event::Unsubscribe { id, receipt, frame } => {
-                self.may_name_queue(&frame)?;
+                self.may_name(&frame, "")?;
                 Command::Unsubscribe {
                     id: id.as_ref().into(),
                     headers: headers(&frame),
@@ -165,7 +199,7 @@ impl Client<'_> {
         }
         let multicast = frame.header("destination-type").map(|it| it == "MULTICAST");
         self.may(Access::Write, destination, multicast)?;
-        self.may_bury(frame)
+        self.may_name(frame, destination)
     }
 
     fn may_subscribe(&mut self, frame: &FrameRef<'_>, destination: &str) -> Result<(), Refusal> {
@@ -178,33 +212,18 @@ impl Client<'_> {
             .header("subscription-type")
             .map(|it| it == "MULTICAST");
         self.may(Access::Read, destination, multicast)?;
-        self.may_name_queue(frame)?;
-        self.may_bury(frame)
+        self.may_name(frame, destination)
     }
 
-    /// The queue of a durable subscription, which others may use too.
-    fn may_name_queue(&mut self, frame: &FrameRef<'_>) -> Result<(), Refusal> {
+    /// What a frame names otherwise than by its destination.
+    fn may_name(&mut self, frame: &FrameRef<'_>, destination: &str) -> Result<(), Refusal> {
         if self.guard.is_open() {
             return Ok(());
         }
-        let Some(queue) = frame.header("x-queue-name") else {
-            return Ok(());
-        };
-        let queue = format!("/queue/{queue}");
-        self.may(Access::Read, &queue, None)?;
-        self.may(Access::Write, &queue, None)
-    }
-
-    /// Dead letters must not be a way to where the client may not send.
-    fn may_bury(&mut self, frame: &FrameRef<'_>) -> Result<(), Refusal> {
-        let Some(key) = frame.header("x-dead-letter-routing-key") else {
-            return Ok(());
-        };
-        if key.starts_with('/') {
-            return self.may(Access::Write, &key, None);
+        for (access, name) in named_by_headers(frame, destination) {
+            self.may(access, &name, None)?;
         }
-        self.may(Access::Write, &format!("/queue/{key}"), None)?;
-        self.may(Access::Write, &format!("/topic/{key}"), None)
+        Ok(())
     }
 
     fn may(

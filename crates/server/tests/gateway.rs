@@ -434,7 +434,9 @@ async fn rules_are_the_gateways() {
     let broker = TestServer::start().await;
     let rule = Rule {
         who: "*".parse().expect("everybody"),
-        allow: vec!["read /topic/open.**".parse().expect("a permission")],
+        allow: ["read /topic/open.**", "write /queue/mine"]
+            .map(|text| text.parse().expect("a permission"))
+            .into(),
         deny: Vec::new(),
     };
     let server = TestServer::with(Config {
@@ -445,6 +447,9 @@ async fn rules_are_the_gateways() {
     .await;
     for frame in [
         "SEND\ndestination:/topic/open.a\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/queue/mine\nx-dead-letter-exchange:amq.topic\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/queue/mine\nx-dead-letter-exchange:orders\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/queue/mine\nx-dead-letter-routing-key:other\nreceipt:r\n\nx\0",
         "SUBSCRIBE\nid:1\ndestination:/topic/open.a,/queue/q\nreceipt:r\n\n\0",
         "SUBSCRIBE\nid:1\ndestination:queue://q\nreceipt:r\n\n\0",
         "SUBSCRIBE\nid:1\ndestination:/topic/open.a\nx-queue-name:q\nreceipt:r\n\n\0",

@@ -1,94 +1,22 @@
 //! The gateway between a client and a broker where one of them breaks the rules, is silent, or slow.
 
+#[path = "common/broker.rs"]
+mod broker;
 mod common;
 #[path = "common/gateway.rs"]
 mod gateway;
 
 use std::{net::SocketAddr, time::Duration};
 
+use broker::{Broker, V1_2};
 use common::{LIMIT, Raw, TestServer, header};
 use gateway::{BOTH, config, with};
 use stompbox_server::{Acl, Config, GatewayMode, HeartBeat, Rule};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     time::{sleep, timeout},
 };
-
-/// A broker that does what it is told.
-struct Mock {
-    socket: TcpListener,
-    address: SocketAddr,
-}
-
-impl Mock {
-    async fn start() -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        Self { socket, address }
-    }
-
-    /// The gateway's next connection, which is let in.
-    async fn accept(&self, headers: &str) -> Connection {
-        let accepted = timeout(LIMIT, self.socket.accept()).await;
-        let (stream, _) = accepted.expect("a connection").unwrap();
-        let mut connection = Connection {
-            stream,
-            buffer: Vec::new(),
-        };
-        let connect = connection.frame("CONNECT").await;
-        assert!(connect.contains("accept-version"), "{connect}");
-        let connected = format!("CONNECTED\nversion:1.2\n{headers}\n\0");
-        connection.send(connected.as_bytes()).await;
-        connection
-    }
-}
-
-struct Connection {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Connection {
-    async fn send(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).await.unwrap();
-    }
-
-    /// The next frame, which is to have that command.
-    async fn frame(&mut self, command: &str) -> String {
-        let frame = self.next().await.expect("a frame before the end");
-        assert!(frame.starts_with(&format!("{command}\n")), "{frame}");
-        frame
-    }
-
-    /// `None`: it was closed.
-    async fn next(&mut self) -> Option<String> {
-        loop {
-            if let Some(end) = self.buffer.iter().position(|byte| *byte == 0) {
-                let frame: Vec<u8> = self.buffer.drain(..=end).collect();
-                let frame = String::from_utf8(frame).unwrap();
-                return Some(
-                    frame
-                        .trim_start_matches('\n')
-                        .trim_end_matches('\0')
-                        .to_owned(),
-                );
-            }
-            let mut chunk = [0; 4096];
-            let read = timeout(LIMIT, self.stream.read(&mut chunk)).await;
-            match read.expect("a frame") {
-                Ok(0) | Err(_) => return None,
-                Ok(count) => self.buffer.extend_from_slice(&chunk[..count]),
-            }
-        }
-    }
-
-    async fn receipt(&mut self, frame: &str) {
-        let receipt = header(frame, "receipt").expect("a receipt");
-        let frame = format!("RECEIPT\nreceipt-id:{receipt}\n\n\0");
-        self.send(frame.as_bytes()).await;
-    }
-}
 
 /// Reads to a NUL. Gives how many bytes came.
 async fn large_frame(client: &mut Raw) -> usize {
@@ -162,7 +90,7 @@ async fn nothing_behind_a_refused_frame_is_done() {
 #[tokio::test]
 async fn a_message_beyond_the_limits_ends_nobody_elses_connection() {
     for mode in BOTH {
-        let mock = Mock::start().await;
+        let mock = Broker::start().await;
         let mut strict = config(mode, &[mock.address]);
         // No less than what a client may send: 4 MiB.
         strict.max_message = 0;
@@ -171,10 +99,10 @@ async fn a_message_beyond_the_limits_ends_nobody_elses_connection() {
         let mut shared = None;
         let mut other = None;
         if pooled {
-            let mut broker = mock.accept("").await;
+            let mut broker = mock.accept(V1_2).await;
             let mut client = gateway.client("1.2").await;
             client.send("SEND\ndestination:/queue/a\n\nx\0").await;
-            broker.frame("SEND").await;
+            broker.expect("SEND").await;
             (shared, other) = (Some(broker), Some(client));
         }
         let headers = "x:y\n".repeat(200);
@@ -192,16 +120,16 @@ async fn a_message_beyond_the_limits_ends_nobody_elses_connection() {
                 .await;
             let mut own = None;
             if !pooled {
-                own = Some(mock.accept("").await);
+                own = Some(mock.accept(V1_2).await);
             }
             client.frame().await;
             client
                 .send("SUBSCRIBE\nid:1\ndestination:/queue/q\nack:client\n\n\0")
                 .await;
             let broker = own.as_mut().or(shared.as_mut()).expect("a broker");
-            let subscribe = broker.frame("SUBSCRIBE").await;
+            let subscribe = broker.expect("SUBSCRIBE").await;
             let id = header(&subscribe, "id").expect("an id");
-            broker.receipt(&subscribe).await;
+            broker.confirm(&subscribe).await;
             let message = format!(
                 "MESSAGE\nsubscription:{id}\nmessage-id:m\nack:a\ndestination:/queue/q\n{rest}\0\n"
             );
@@ -211,11 +139,11 @@ async fn a_message_beyond_the_limits_ends_nobody_elses_connection() {
             assert!(error.contains("/queue/q"), "{error}");
             // The broker puts it back when the subscription or the connection ends.
             let last = if pooled { "UNSUBSCRIBE" } else { "DISCONNECT" };
-            broker.frame(last).await;
+            broker.expect(last).await;
         }
         if let (Some(mut client), Some(mut broker)) = (other, shared) {
             client.send("SEND\ndestination:/queue/a\n\nx\0").await;
-            broker.frame("SEND").await;
+            broker.expect("SEND").await;
         }
         gateway.stop().await;
     }
@@ -223,14 +151,14 @@ async fn a_message_beyond_the_limits_ends_nobody_elses_connection() {
 
 #[tokio::test]
 async fn a_broker_may_send_more_than_a_client() {
-    let mock = Mock::start().await;
+    let mock = Broker::start().await;
     let gateway = with(config(GatewayMode::Pooled, &[mock.address])).await;
-    let mut broker = mock.accept("").await;
+    let mut broker = mock.accept(V1_2).await;
     let mut client = gateway.client("1.2").await;
     client
         .send("SUBSCRIBE\nid:1\ndestination:/queue/q\n\n\0")
         .await;
-    let subscribe = broker.frame("SUBSCRIBE").await;
+    let subscribe = broker.expect("SUBSCRIBE").await;
     let id = header(&subscribe, "id").expect("an id");
     let first = format!("MESSAGE\nsubscription:{id}\nmessage-id:m\nack:a\ndestination:/queue/q\n");
     // All that a client may send, and what a broker puts beside it.
@@ -239,14 +167,14 @@ async fn a_broker_may_send_more_than_a_client() {
     for rest in [format!("{headers}\nx\0"), format!("x:{line}\n\nx\0")] {
         broker.send(format!("{first}{rest}").as_bytes()).await;
         client.message("x").await;
-        broker.frame("ACK").await;
+        broker.expect("ACK").await;
     }
     // More than may wait for a client, but alone.
     let body = "z".repeat(9 << 20);
     let message = format!("{first}\n{body}\0");
     let (_, count) = tokio::join!(broker.send(message.as_bytes()), large_frame(&mut client));
     assert!(count > body.len(), "{count}");
-    broker.frame("ACK").await;
+    broker.expect("ACK").await;
     gateway.stop().await;
 }
 
@@ -281,7 +209,7 @@ async fn a_silent_broker_is_passed_over() {
 #[tokio::test]
 async fn a_slow_client_does_not_make_its_broker_silent() {
     const MESSAGES: usize = 512;
-    let mock = Mock::start().await;
+    let mock = Broker::start().await;
     let mut strict = config(GatewayMode::Passthrough, &[mock.address]);
     strict.heart_beat = HeartBeat::new(0, 100);
     let gateway = with(strict).await;
@@ -289,12 +217,14 @@ async fn a_slow_client_does_not_make_its_broker_silent() {
     client
         .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
         .await;
-    let mut broker = mock.accept("heart-beat:100,0\n").await;
+    let mut broker = mock
+        .accept("CONNECTED\nversion:1.2\nheart-beat:100,0\n\n")
+        .await;
     client.frame().await;
     client
         .send("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0")
         .await;
-    broker.frame("SUBSCRIBE").await;
+    broker.expect("SUBSCRIBE").await;
     let body = "x".repeat(64 << 10);
     let message =
         format!("MESSAGE\nsubscription:1\nmessage-id:m\ndestination:/topic/a\n\n{body}\0");
@@ -320,9 +250,9 @@ async fn a_slow_client_does_not_make_its_broker_silent() {
 /// How many bytes of a client's frames come to the broker until it is quiet. `answers`: it gives the
 /// receipts.
 async fn flood(answers: bool) -> usize {
-    let mock = Mock::start().await;
+    let mock = Broker::start().await;
     let gateway = with(config(GatewayMode::Pooled, &[mock.address])).await;
-    let mut broker = mock.accept("").await;
+    let mut broker = mock.accept(V1_2).await;
     let mut client = gateway.client("1.2").await;
     let receipt = "r".repeat(7000);
     let frame = format!("SEND\ndestination:/queue/a\nreceipt:{receipt}\n\n\0");
@@ -339,7 +269,7 @@ async fn flood(answers: bool) -> usize {
     while let Ok(Some(frame)) = timeout(Duration::from_secs(1), broker.next()).await {
         frames += 1;
         if answers {
-            broker.receipt(&frame).await;
+            broker.confirm(&frame).await;
         }
     }
     flooding.abort();
@@ -360,7 +290,7 @@ async fn receipts_are_bounded() {
 #[tokio::test]
 async fn a_disconnect_is_answered_in_any_case() {
     for mode in BOTH {
-        let mock = Mock::start().await;
+        let mock = Broker::start().await;
         let mut impatient = config(mode, &[mock.address]);
         impatient.hold_timeout = Duration::from_millis(300);
         let gateway = with(impatient).await;
@@ -368,12 +298,12 @@ async fn a_disconnect_is_answered_in_any_case() {
         client
             .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
             .await;
-        let mut broker = mock.accept("").await;
+        let mut broker = mock.accept(V1_2).await;
         client.frame().await;
         client
             .send("SEND\ndestination:/queue/a\n\nx\0DISCONNECT\nreceipt:z\n\n\0")
             .await;
-        broker.frame("SEND").await;
+        broker.expect("SEND").await;
         // It says nothing to that.
         let error = client.error("upstream-unavailable").await;
         assert_eq!(header(&error, "receipt-id"), Some("z"), "{error}");
@@ -383,18 +313,18 @@ async fn a_disconnect_is_answered_in_any_case() {
 
 #[tokio::test]
 async fn who_goes_without_waiting_is_gone() {
-    let mock = Mock::start().await;
+    let mock = Broker::start().await;
     let gateway = with(config(GatewayMode::Pooled, &[mock.address])).await;
-    let mut broker = mock.accept("").await;
+    let mut broker = mock.accept(V1_2).await;
     let mut client = gateway.client("1.2").await;
     let last = "SEND\ndestination:/queue/a\n\nx\0DISCONNECT\nreceipt:z\n\n\0";
     client.send(last).await;
     // Whoever closes only its own side still gets the receipt.
     client.stream.shutdown().await.unwrap();
     for command in ["SEND", "BEGIN", "ABORT"] {
-        let frame = broker.frame(command).await;
+        let frame = broker.expect(command).await;
         if command == "ABORT" {
-            broker.receipt(&frame).await;
+            broker.confirm(&frame).await;
         }
     }
     let receipt = client.frame().await;
@@ -402,7 +332,7 @@ async fn who_goes_without_waiting_is_gone() {
     client.end().await;
     let mut client = gateway.client("1.2").await;
     client.send(last).await;
-    broker.frame("SEND").await;
+    broker.expect("SEND").await;
     drop(client);
     let monitor = gateway.gateway.clone().expect("a gateway");
     let gone = async {
@@ -417,13 +347,13 @@ async fn who_goes_without_waiting_is_gone() {
 #[tokio::test]
 async fn what_was_sent_is_answered_before_the_gateway_stops() {
     for mode in BOTH {
-        let mock = Mock::start().await;
+        let mock = Broker::start().await;
         let gateway = with(config(mode, &[mock.address])).await;
         let mut client = gateway.raw().await;
         client
             .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
             .await;
-        let mut broker = mock.accept("").await;
+        let mut broker = mock.accept(V1_2).await;
         client.frame().await;
         let mut asked = Vec::new();
         for number in 0..3 {
@@ -432,13 +362,13 @@ async fn what_was_sent_is_answered_before_the_gateway_stops() {
                     "SEND\ndestination:/queue/a\nreceipt:{number}\n\nx\0"
                 ))
                 .await;
-            asked.push(broker.frame("SEND").await);
+            asked.push(broker.expect("SEND").await);
         }
         let stopping = tokio::spawn(gateway.stop());
-        broker.frame("BEGIN").await;
-        let barrier = broker.frame("ABORT").await;
+        broker.expect("BEGIN").await;
+        let barrier = broker.expect("ABORT").await;
         for frame in asked.iter().chain([&barrier]) {
-            broker.receipt(frame).await;
+            broker.confirm(frame).await;
         }
         for number in 0..3 {
             let receipt = client.frame().await;
@@ -446,7 +376,7 @@ async fn what_was_sent_is_answered_before_the_gateway_stops() {
             assert_eq!(header(&receipt, "receipt-id"), Some(&*wanted), "{receipt}");
         }
         client.end().await;
-        broker.frame("DISCONNECT").await;
+        broker.expect("DISCONNECT").await;
         assert_eq!(broker.next().await, None);
         stopping.await.unwrap();
     }
@@ -483,4 +413,73 @@ async fn acknowledgements_find_their_message_by_its_id_alone() {
     }
     gateway.stop().await;
     broker.stop().await;
+}
+
+/// The broker may have none.
+#[tokio::test]
+async fn a_broker_without_selectors_is_chosen_for() {
+    let mock = Broker::start().await;
+    let gateway = with(config(GatewayMode::Passthrough, &[mock.address])).await;
+    let mut client = gateway.raw().await;
+    client
+        .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
+        .await;
+    let mut broker = mock.accept(V1_2).await;
+    client.frame().await;
+    for (at, ack) in ["auto", "client", "client-individual"].iter().enumerate() {
+        client
+            .send(&format!(
+                "SUBSCRIBE\nid:{at}\ndestination:/topic/a\nack:{ack}\nselector:n > 1\n\n\0"
+            ))
+            .await;
+        let subscribe = broker.expect("SUBSCRIBE").await;
+        assert_eq!(header(&subscribe, "selector"), Some("n > 1"), "{subscribe}");
+        broker.confirm(&subscribe).await;
+        for n in 1..3 {
+            broker
+                .say(&format!(
+                    "MESSAGE\nsubscription:{at}\nmessage-id:{n}\nack:{at}-{n}\ndestination:/topic/a\nn:{n}\n\n{n}"
+                ))
+                .await;
+        }
+        client.message("2").await;
+        if at > 0 {
+            // Nobody else would acknowledge what is left out.
+            let left_out = broker.expect("ACK").await;
+            assert_eq!(header(&left_out, "id"), Some(&*format!("{at}-1")));
+        }
+    }
+    gateway.stop().await;
+}
+
+/// To RabbitMQ a virtual host.
+#[tokio::test]
+async fn a_client_may_name_its_host() {
+    for (host, wanted) in [
+        (Some("*"), "mine"),
+        (Some("all"), "all"),
+        (None, "127.0.0.1"),
+    ] {
+        let mock = Broker::start().await;
+        let mut passing = config(GatewayMode::Passthrough, &[mock.address]);
+        passing.host = host.map(Into::into);
+        let gateway = with(passing).await;
+        let mut client = gateway.raw().await;
+        client
+            .send("CONNECT\naccept-version:1.2\nhost:mine\nreceipt:1\nclient-id:me\n\n\0")
+            .await;
+        let connect = mock.take().await.expect("CONNECT").await;
+        assert_eq!(header(&connect, "host"), Some(wanted), "{connect}");
+        assert_eq!(header(&connect, "client-id"), Some("me"), "{connect}");
+        assert_eq!(header(&connect, "receipt"), None, "{connect}");
+        gateway.stop().await;
+    }
+    // Who shares a connection has nothing to say about it.
+    let mock = Broker::start().await;
+    let mut pooled = config(GatewayMode::Pooled, &[mock.address]);
+    pooled.host = Some("*".into());
+    let gateway = with(pooled).await;
+    let connect = mock.take().await.expect("CONNECT").await;
+    assert_eq!(header(&connect, "host"), Some("127.0.0.1"), "{connect}");
+    gateway.stop().await;
 }

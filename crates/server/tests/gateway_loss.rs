@@ -1,17 +1,20 @@
 //! The gateway while its broker goes away, comes back, answers nothing, or speaks old versions.
 
+#[path = "common/broker.rs"]
+mod broker;
 mod common;
 #[path = "common/gateway.rs"]
 mod gateway;
 
 use std::{net::SocketAddr, time::Duration};
 
+use broker::{Broker, V1_2};
 use common::{LIMIT, TestServer, header};
 use gateway::{BOTH, config, with};
 use stompbox_server::{Config, GatewayMode, OnLoss};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    io::AsyncReadExt as _,
+    net::TcpListener,
     time::{sleep, timeout},
 };
 
@@ -125,57 +128,21 @@ async fn another_broker_of_the_list_is_taken() {
     broker.stop().await;
 }
 
-/// A broker that takes a connection, says CONNECTED, and does what it is told.
-async fn mute(version: &str) -> (TcpListener, SocketAddr, String) {
-    let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = socket.local_addr().unwrap();
-    let connected = match version {
-        "1.0" => "CONNECTED\nsession:1\n\n\0".to_owned(),
-        version => format!("CONNECTED\nversion:{version}\n\n\0"),
-    };
-    (socket, address, connected)
-}
-
-async fn accept(socket: &TcpListener, connected: &str) -> TcpStream {
-    let (mut stream, _) = timeout(LIMIT, socket.accept()).await.unwrap().unwrap();
-    frames(&mut stream, 1).await;
-    stream.write_all(connected.as_bytes()).await.unwrap();
-    stream
-}
-
-/// So many frames of the gateway's.
-async fn frames(stream: &mut TcpStream, count: usize) -> Vec<String> {
-    let mut bytes = Vec::new();
-    while bytes.iter().filter(|byte| **byte == 0).count() < count {
-        let mut chunk = [0; 4096];
-        let read = timeout(LIMIT, stream.read(&mut chunk))
-            .await
-            .unwrap()
-            .unwrap();
-        assert!(read > 0, "{:?}", String::from_utf8_lossy(&bytes));
-        bytes.extend_from_slice(&chunk[..read]);
-    }
-    let text = String::from_utf8(bytes).unwrap();
-    text.split_terminator('\0')
-        .map(|frame| frame.trim_start_matches('\n').to_owned())
-        .collect()
-}
-
 #[tokio::test]
 async fn receipts_that_can_not_come_any_more_are_told() {
     for mode in BOTH {
-        let (socket, address, connected) = mute("1.2").await;
-        let gateway = with(config(mode, &[address])).await;
+        let mock = Broker::start().await;
+        let gateway = with(config(mode, &[mock.address])).await;
         let mut waiting = gateway.raw().await;
         waiting
             .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
             .await;
-        let mut broker = accept(&socket, &connected).await;
+        let mut broker = mock.accept(V1_2).await;
         waiting.frame().await;
         waiting
             .send("SEND\ndestination:/queue/a\nreceipt:mine\n\nx\0")
             .await;
-        frames(&mut broker, 1).await;
+        broker.frame().await;
         drop(broker);
         let error = waiting.error("upstream-lost").await;
         assert_eq!(header(&error, "receipt-id"), Some("mine"), "{error}");
@@ -234,31 +201,28 @@ async fn who_waits_too_long_is_told() {
 #[tokio::test]
 async fn versions_differ_on_both_sides() {
     // A client of 1.2 before a broker of 1.0, which knows no escapes and no `ack`.
-    let (socket, address, connected) = mute("1.0").await;
-    let gateway = with(config(GatewayMode::Passthrough, &[address])).await;
+    let mock = Broker::start().await;
+    let gateway = with(config(GatewayMode::Passthrough, &[mock.address])).await;
     let mut client = gateway.raw().await;
     client
         .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
         .await;
-    let mut broker = accept(&socket, &connected).await;
+    let mut broker = mock.accept("CONNECTED\nsession:1\n\n").await;
     client.frame().await;
     client
         .send("SUBSCRIBE\nid:s\\c1\ndestination:/queue/a\nack:client\n\n\0")
         .await;
-    let subscribe = frames(&mut broker, 1).await.remove(0);
+    let subscribe = broker.frame().await;
     assert_eq!(header(&subscribe, "id"), Some("s:1"), "{subscribe}");
     broker
-        .write_all(
-            b"MESSAGE\nsubscription:s:1\nmessage-id:m:7\ndestination:/queue/a\nx:a\\nb\n\nhi\0",
-        )
-        .await
-        .unwrap();
+        .say("MESSAGE\nsubscription:s:1\nmessage-id:m:7\ndestination:/queue/a\nx:a\\nb\n\nhi")
+        .await;
     let message = client.message("hi").await;
     assert_eq!(header(&message, "subscription"), Some("s\\c1"), "{message}");
     assert_eq!(header(&message, "x"), Some("a\\\\nb"), "{message}");
     let id = header(&message, "ack").expect("an ack").to_owned();
     client.send(&format!("ACK\nid:{id}\n\n\0")).await;
-    let ack = frames(&mut broker, 1).await.remove(0);
+    let ack = broker.frame().await;
     assert_eq!(header(&ack, "message-id"), Some("m:7"), "{ack}");
     // What 1.0 can't write is refused, and costs nobody else anything.
     client
@@ -271,18 +235,20 @@ async fn versions_differ_on_both_sides() {
 
 #[tokio::test]
 async fn the_gateway_beats_for_silent_clients() {
-    let (socket, address, _) = mute("1.2").await;
-    let mut lively = config(GatewayMode::Passthrough, &[address]);
+    let mock = Broker::start().await;
+    let mut lively = config(GatewayMode::Passthrough, &[mock.address]);
     lively.heart_beat = stompbox_server::HeartBeat::new(100, 0);
     let gateway = with(lively).await;
     let mut client = gateway.raw().await;
     client
         .send("CONNECT\naccept-version:1.2\nhost:x\nheart-beat:0,0\n\n\0")
         .await;
-    let mut broker = accept(&socket, "CONNECTED\nversion:1.2\nheart-beat:0,100\n\n\0").await;
+    let mut broker = mock
+        .accept("CONNECTED\nversion:1.2\nheart-beat:0,100\n\n")
+        .await;
     client.frame().await;
     let mut beats = [0; 3];
-    timeout(LIMIT, broker.read_exact(&mut beats))
+    timeout(LIMIT, broker.stream.read_exact(&mut beats))
         .await
         .expect("beats")
         .unwrap();
@@ -292,13 +258,17 @@ async fn the_gateway_beats_for_silent_clients() {
 
 #[tokio::test]
 async fn a_broker_that_says_nothing_is_given_up() {
-    let (socket, address, _) = mute("1.2").await;
-    let mut strict = config(GatewayMode::Pooled, &[address]);
+    let mock = Broker::start().await;
+    let mut strict = config(GatewayMode::Pooled, &[mock.address]);
     strict.heart_beat = stompbox_server::HeartBeat::new(0, 100);
     let gateway = with(strict).await;
-    let silent = accept(&socket, "CONNECTED\nversion:1.2\nheart-beat:100,0\n\n\0").await;
+    let silent = mock
+        .accept("CONNECTED\nversion:1.2\nheart-beat:100,0\n\n")
+        .await;
     // The next connection is made because this one says nothing.
-    let _next = accept(&socket, "CONNECTED\nversion:1.2\nheart-beat:100,0\n\n\0").await;
+    let _next = mock
+        .accept("CONNECTED\nversion:1.2\nheart-beat:100,0\n\n")
+        .await;
     drop(silent);
     gateway.stop().await;
 }

@@ -234,6 +234,10 @@ async fn one_frame_ends_nobody_elses_connection(gateway: &TestServer, rabbit: &R
         "SEND\ndestination:/topic/x\nuser-id:bob\nreceipt:r\n\nx\0",
         "SEND\ndestination:/topic/x\nmessage-id:abc\nreceipt:r\n\nx\0",
         "SEND\ndestination:/topic/x\npriority:abc\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/topic/x\nCC:abc\nreceipt:r\n\nx\0",
+        "SEND\ndestination:/topic/x\nBCC:abc\nreceipt:r\n\nx\0",
+        "SUBSCRIBE\nid:1\ndestination:/queue/a\\nb\nreceipt:r\n\n\0",
+        "SUBSCRIBE\nid:1\ndestination:/queue/a\\rb\nack:client\nreceipt:r\n\n\0",
         "SEND\ndestination:/queue/innocent\nx-max-length:5\nreceipt:r\n\nx\0",
         "SEND\ndestination:/queue/amq.x\nreceipt:r\n\nx\0",
         "SUBSCRIBE\nid:1\ndestination:/queue/innocent\nx-max-length:5\nreceipt:r\n\n\0",
@@ -250,6 +254,37 @@ async fn one_frame_ends_nobody_elses_connection(gateway: &TestServer, rabbit: &R
         .send("SEND\ndestination:/queue/innocent.tx\ntransaction:t\n\nx\0")
         .await;
     innocent.done("COMMIT\ntransaction:t", "").await;
+    // Nor for a queue that a client of the gateway made otherwise.
+    for (made, queue) in [
+        (
+            "SEND\ndestination:/queue/odd/1\nx-max-length:5",
+            "/queue/odd/1",
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/queue/odd2\nauto-delete:true",
+            "/queue/odd2",
+        ),
+        (
+            "SUBSCRIBE\nid:1\ndestination:/topic/x\nx-queue-name:odd/3\nauto-delete:true",
+            "/queue/odd/3",
+        ),
+    ] {
+        let mut maker = gateway.client_as("1.2", LOGIN).await;
+        maker.done(made, "").await;
+        // It has been noted before this is answered.
+        maker
+            .done("SEND\ndestination:/topic/x\nuser-id:guest", "")
+            .await;
+        for frame in ["SUBSCRIBE\nid:1", "SEND"] {
+            let mut guilty = gateway.client_as("1.2", LOGIN).await;
+            guilty
+                .send(&format!("{frame}\ndestination:{queue}\nreceipt:r\n\n\0"))
+                .await;
+            let answer = guilty.frame().await;
+            assert!(answer.starts_with("ERROR\n"), "{queue}: {answer}");
+        }
+    }
+    assert_eq!(losses(gateway), before, "no shared connection was lost");
     // What nobody can know before costs a connection once, and then its client alone.
     for _ in 0..4 {
         let mut guilty = gateway.client_as("1.2", LOGIN).await;

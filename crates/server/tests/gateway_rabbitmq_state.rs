@@ -321,3 +321,59 @@ async fn a_selector_passes_over_what_a_durable_subscription_keeps(
         .done(&format!("UNSUBSCRIBE\nid:{name}\ndurable:true"), "")
         .await;
 }
+
+/// A client is not told to go for messages that RabbitMQ sends faster than it takes them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs rabbitmq-server"]
+async fn a_slow_client_gets_large_messages_at_its_pace() {
+    const MESSAGES: u32 = 200;
+    let rabbit = Rabbit::start().unwrap();
+    let mut small = GatewayConfig::new([rabbit.tcp().parse().unwrap()]);
+    small.kind = UpstreamKind::Rabbitmq;
+    small.mode = GatewayMode::Pooled;
+    small.connections = 1;
+    small.max_waiting = 256 << 10;
+    small.login = Some("guest".into());
+    small.passcode = Some("guest".into());
+    let gateway = TestServer::with(Config {
+        gateway: Some(small),
+        ..Config::default()
+    })
+    .await;
+    let bodies = "x".repeat(50_000);
+    let mut producer = gateway.client_as("1.2", LOGIN).await;
+    for ack in ["auto", "client", "client-individual"] {
+        let queue = format!("/queue/state.slow.{ack}");
+        for number in 0..MESSAGES {
+            producer
+                .done(&format!("SEND\ndestination:{queue}\nn:{number}"), &bodies)
+                .await;
+        }
+        let mut slow = gateway.client_as("1.2", LOGIN).await;
+        slow.send(&format!(
+            "SUBSCRIBE\nid:1\ndestination:{queue}\nack:{ack}\n\n\0"
+        ))
+        .await;
+        // Meanwhile RabbitMQ sends as much as it may.
+        sleep(Duration::from_millis(300)).await;
+        for number in 0..MESSAGES {
+            let frame = slow.frame().await;
+            assert!(frame.starts_with("MESSAGE\n"), "{ack}: {frame}");
+            assert_eq!(header(&frame, "n"), Some(&*number.to_string()), "{ack}");
+            if ack != "auto" {
+                slow.send(&format!("ACK\nid:{}\n\n\0", header(&frame, "ack").unwrap()))
+                    .await;
+            }
+        }
+        slow.nothing().await;
+        slow.done("UNSUBSCRIBE\nid:1", "").await;
+        // Nothing is left.
+        let mut other = gateway.client_as("1.2", LOGIN).await;
+        other
+            .done(&format!("SUBSCRIBE\nid:1\ndestination:{queue}"), "")
+            .await;
+        other.nothing().await;
+    }
+    assert_eq!(losses(&gateway), 0);
+    gateway.stop().await;
+}

@@ -1,31 +1,18 @@
 //! What a gateway keeps of its clients, before brokers that do what a test tells them.
 
+#[path = "common/broker.rs"]
+mod broker;
 mod common;
+#[path = "common/gateway.rs"]
+mod gateway;
 
-use std::{net::SocketAddr, time::Duration};
+use std::time::Duration;
 
+use broker::{Broker, V1_2};
 use common::{LIMIT, TestServer, header};
-use stompbox_server::{Config, GatewayConfig, GatewayMode, OnLoss, UpstreamKind};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    time::{sleep, timeout},
-};
-
-fn config(mode: GatewayMode, broker: &Broker) -> GatewayConfig {
-    let mut gateway = GatewayConfig::new([broker.address.to_string().parse().unwrap()]);
-    gateway.mode = mode;
-    gateway.connections = 1;
-    gateway
-}
-
-async fn with(gateway: GatewayConfig) -> TestServer {
-    TestServer::with(Config {
-        gateway: Some(gateway),
-        ..Config::default()
-    })
-    .await
-}
+use gateway::{config, with};
+use stompbox_server::{GatewayMode, OnLoss, UpstreamKind};
+use tokio::time::{sleep, timeout};
 
 /// Waits until so many clients use the shared connection.
 async fn clients(gateway: &TestServer, wanted: usize) {
@@ -38,81 +25,12 @@ async fn clients(gateway: &TestServer, wanted: usize) {
     timeout(LIMIT, wait).await.expect("so many clients");
 }
 
-/// Takes connections, and does what it is told.
-struct Broker {
-    socket: TcpListener,
-    address: SocketAddr,
-}
-
-impl Broker {
-    async fn start() -> Self {
-        let socket = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = socket.local_addr().unwrap();
-        Self { socket, address }
-    }
-
-    async fn accept(&self, connected: &str) -> Wire {
-        let (stream, _) = timeout(LIMIT, self.socket.accept()).await.unwrap().unwrap();
-        let mut wire = Wire {
-            stream,
-            bytes: Vec::new(),
-        };
-        wire.frame().await;
-        wire.say(connected).await;
-        wire
-    }
-}
-
-const V1_2: &str = "CONNECTED\nversion:1.2\n\n";
-
-/// The broker's side of a connection.
-struct Wire {
-    stream: TcpStream,
-    bytes: Vec<u8>,
-}
-
-impl Wire {
-    async fn say(&mut self, frame: &str) {
-        let bytes = format!("{frame}\0");
-        self.stream.write_all(bytes.as_bytes()).await.unwrap();
-    }
-
-    async fn frame(&mut self) -> String {
-        loop {
-            if let Some(end) = self.bytes.iter().position(|byte| *byte == 0) {
-                let frame: Vec<u8> = self.bytes.drain(..=end).collect();
-                let text = String::from_utf8_lossy(&frame[..end]).into_owned();
-                return text.trim_start_matches('\n').to_owned();
-            }
-            let mut chunk = [0; 4096];
-            let read = timeout(LIMIT, self.stream.read(&mut chunk)).await;
-            let read = read.expect("a frame of the gateway's").unwrap();
-            assert!(read > 0, "the gateway closes");
-            self.bytes.extend_from_slice(&chunk[..read]);
-        }
-    }
-
-    /// A frame of that kind, and nothing before it.
-    async fn expect(&mut self, command: &str) -> String {
-        let frame = self.frame().await;
-        assert!(frame.starts_with(&format!("{command}\n")), "{frame}");
-        frame
-    }
-
-    /// Gives the receipt that a frame asked for.
-    async fn confirm(&mut self, frame: &str) {
-        let receipt = header(frame, "receipt").expect("a receipt");
-        self.say(&format!("RECEIPT\nreceipt-id:{receipt}\n\n"))
-            .await;
-    }
-}
-
 const SUBSCRIBE: &str = "SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:sub\n\n\0";
 
 #[tokio::test]
 async fn all_are_told_of_a_shared_topic_that_ends() {
     let broker = Broker::start().await;
-    let gateway = with(config(GatewayMode::Pooled, &broker)).await;
+    let gateway = with(config(GatewayMode::Pooled, &[broker.address])).await;
     let mut wire = broker.accept(V1_2).await;
     let mut clients = Vec::new();
     for number in 0..3 {
@@ -156,7 +74,7 @@ async fn all_are_told_of_a_shared_topic_that_ends() {
 #[tokio::test]
 async fn a_topic_that_is_not_there_again_is_not_confirmed() {
     let broker = Broker::start().await;
-    let gateway = with(config(GatewayMode::Pooled, &broker)).await;
+    let gateway = with(config(GatewayMode::Pooled, &[broker.address])).await;
     let mut wire = broker.accept(V1_2).await;
     let mut first = gateway.client("1.2").await;
     first.send(SUBSCRIBE).await;
@@ -184,19 +102,12 @@ async fn a_topic_that_is_not_there_again_is_not_confirmed() {
 #[tokio::test]
 async fn who_leaves_while_no_broker_is_there_leaves_nothing() {
     let broker = Broker::start().await;
-    let mut small = config(GatewayMode::Pooled, &broker);
+    let mut small = config(GatewayMode::Pooled, &[broker.address]);
     small.max_held = 2 << 20;
     let gateway = with(small).await;
     let mut big = gateway.client("1.2").await;
     // The gateway waits for the CONNECTED that this does not say yet.
-    let (stream, _) = timeout(LIMIT, broker.socket.accept())
-        .await
-        .unwrap()
-        .unwrap();
-    let mut wire = Wire {
-        stream,
-        bytes: Vec::new(),
-    };
+    let mut wire = broker.take().await;
     let body = "x".repeat(600_000);
     big.send("BEGIN\ntransaction:t\nreceipt:ghost\n\n\0").await;
     for _ in 0..3 {
@@ -228,7 +139,7 @@ async fn who_leaves_while_no_broker_is_there_leaves_nothing() {
 #[tokio::test]
 async fn an_error_for_who_is_gone_is_nobody_elses() {
     let broker = Broker::start().await;
-    let gateway = with(config(GatewayMode::Pooled, &broker)).await;
+    let gateway = with(config(GatewayMode::Pooled, &[broker.address])).await;
     let mut wire = broker.accept(V1_2).await;
     let mut client = gateway.client("1.2").await;
     client
@@ -248,7 +159,7 @@ async fn an_error_for_who_is_gone_is_nobody_elses() {
 #[tokio::test]
 async fn an_unsubscribe_that_the_broker_can_not_read_ends_the_subscription_all_the_same() {
     let broker = Broker::start().await;
-    let gateway = with(config(GatewayMode::Passthrough, &broker)).await;
+    let gateway = with(config(GatewayMode::Passthrough, &[broker.address])).await;
     let mut client = gateway.raw().await;
     client
         .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
@@ -273,7 +184,7 @@ async fn an_unsubscribe_that_the_broker_can_not_read_ends_the_subscription_all_t
 #[tokio::test]
 async fn a_shared_broker_hears_nothing_of_an_unsubscribes_headers() {
     let broker = Broker::start().await;
-    let gateway = with(config(GatewayMode::Pooled, &broker)).await;
+    let gateway = with(config(GatewayMode::Pooled, &[broker.address])).await;
     let mut wire = broker.accept(V1_2).await;
     let mut client = gateway.client("1.2").await;
     client
@@ -289,7 +200,7 @@ async fn a_shared_broker_hears_nothing_of_an_unsubscribes_headers() {
 #[tokio::test]
 async fn by_policy_a_topics_users_are_told_on_every_connection() {
     let broker = Broker::start().await;
-    let mut strict = config(GatewayMode::Pooled, &broker);
+    let mut strict = config(GatewayMode::Pooled, &[broker.address]);
     strict.connections = 2;
     strict.on_loss = OnLoss::Close;
     let gateway = with(strict).await;
@@ -324,7 +235,7 @@ async fn by_policy_a_topics_users_are_told_on_every_connection() {
 #[tokio::test]
 async fn a_refused_subscription_is_told_with_its_receipt() {
     let broker = Broker::start().await;
-    let gateway = with(config(GatewayMode::Passthrough, &broker)).await;
+    let gateway = with(config(GatewayMode::Passthrough, &[broker.address])).await;
     let mut client = gateway.raw().await;
     client
         .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
@@ -344,7 +255,7 @@ async fn a_refused_subscription_is_told_with_its_receipt() {
 #[tokio::test]
 async fn what_is_before_a_slow_client_is_not_written_after_it_unsubscribed() {
     let broker = Broker::start().await;
-    let gateway = with(config(GatewayMode::Pooled, &broker)).await;
+    let gateway = with(config(GatewayMode::Pooled, &[broker.address])).await;
     let mut wire = broker.accept(V1_2).await;
     let mut client = gateway.client("1.2").await;
     client
@@ -391,7 +302,7 @@ async fn what_is_before_a_slow_client_is_not_written_after_it_unsubscribed() {
 async fn what_a_transaction_acknowledges_waits_where_the_broker_would_take_it_at_once() {
     for mode in [GatewayMode::Pooled, GatewayMode::Passthrough] {
         let broker = Broker::start().await;
-        let mut config = config(mode, &broker);
+        let mut config = config(mode, &[broker.address]);
         config.kind = UpstreamKind::Artemis;
         let gateway = with(config).await;
         let (mut client, mut wire) = tokio::join!(gateway.client("1.2"), broker.accept(V1_2));

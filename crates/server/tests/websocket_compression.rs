@@ -93,13 +93,17 @@ type Frame = (u8, Vec<u8>);
 
 impl Client {
     async fn connect(address: SocketAddr, offer: &str) -> Self {
+        Self::at(address, "/stomp", offer).await
+    }
+
+    async fn at(address: SocketAddr, path: &str, offer: &str) -> Self {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let offer = match offer {
             "" => String::new(),
             offer => format!("Sec-WebSocket-Extensions: {offer}\r\n"),
         };
         let request = format!(
-            "GET /stomp HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n{offer}\r\n"
         );
         stream.write_all(request.as_bytes()).await.unwrap();
@@ -188,6 +192,20 @@ async fn it_is_agreed_on_where_both_want_it() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn sockjs_has_it_only_where_its_messages_are_frames() {
+    let server = with(Config {
+        sockjs: Some("/sockjs".into()),
+        ..Config::default()
+    })
+    .await;
+    let client = Client::at(server.http, "/sockjs/000/abc/websocket", OFFER).await;
+    assert_eq!(client.extensions, None);
+    let mut client = Client::at(server.http, "/sockjs/websocket", OFFER).await;
+    assert_eq!(client.extensions.as_deref(), Some(ANSWER));
+    client.login().await;
 }
 
 #[tokio::test]

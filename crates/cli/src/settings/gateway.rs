@@ -49,7 +49,8 @@ pub(crate) struct GatewayOptions {
         hide_env_values = true
     )]
     pub(crate) upstream_passcode: Option<Secret>,
-    /// The `host` header towards the brokers: RabbitMQ's virtual host.
+    /// The `host` header towards the brokers: RabbitMQ's virtual host. With * each client that is
+    /// passed through names its own.
     #[arg(long, value_name = "HOST", env = "STOMPBOX_UPSTREAM_HOST")]
     pub(crate) upstream_host: Option<String>,
     /// Certificates, in PEM, that the brokers' are checked against. [default: the system's]

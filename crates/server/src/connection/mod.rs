@@ -218,8 +218,12 @@ struct Connection<S> {
     quitting: bool,
     /// Behind a gateway: by when brokers must have confirmed what a client that goes has sent.
     quit_by: Option<Duration>,
-    /// It has sent its last byte while it waits for that.
+    /// It has sent its last byte while it waits for that, or for brokers to take more.
     half_closed: bool,
+    /// What came while brokers took nothing.
+    early: Vec<u8>,
+    /// By when they must take something again of a client that has closed.
+    gone_by: Option<Duration>,
     /// The server's stop is taken into account in that.
     drains: bool,
     /// A frame was refused behind a gateway: the `ERROR` is on its way, and nothing behind it is done.
@@ -283,6 +287,8 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
         quitting: false,
         quit_by: None,
         half_closed: false,
+        early: Vec::new(),
+        gone_by: None,
         drains: false,
         refused: false,
         end: None,
@@ -377,7 +383,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.wait_for_brokers() {
-            return Poll::Ready(Ok(()));
+            return self.poll_early(cx);
+        }
+        if self.half_closed || !self.early.is_empty() {
+            return self.take_early();
         }
         if self.sends && self.shared.hub.is_pressed() {
             // A client that also consumes must be heard, or it could never give memory back.
@@ -523,11 +532,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.give_up_farewell();
             return true;
         }
+        if self.gone_by.is_some_and(|by| by <= now) {
+            debug!("the client has closed, and brokers take nothing");
+            self.end_as_gone();
+            return true;
+        }
         let session = self.session.poll_timeout().filter(|_| !self.quitting);
-        let next = [session, self.pause, self.write_by, self.quit_by]
-            .into_iter()
-            .flatten()
-            .min();
+        let waits = [self.pause, self.write_by, self.quit_by, self.gone_by];
+        let next = waits.into_iter().chain([session]).flatten().min();
         let Some(next) = next else {
             self.timer = None;
             return false;

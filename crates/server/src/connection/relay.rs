@@ -2,7 +2,7 @@
 //! them.
 
 use std::{
-    mem,
+    io, mem,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -23,6 +23,9 @@ use crate::{
 
 /// How long a client that has closed its side, or is gone, waits for the receipt of its `DISCONNECT`.
 const HALF_CLOSED: Duration = Duration::from_secs(2);
+
+/// Bytes that are read of a client while brokers take nothing.
+const EARLY: usize = 4 << 10;
 
 /// What a relayed frame comes to.
 pub(super) enum Relayed {
@@ -284,6 +287,37 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.pause = Some(self.now() + BRIEF);
         }
         congested
+    }
+
+    /// Reads a little of what comes while brokers take nothing, so that a client that goes is noticed.
+    pub(super) fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let room = EARLY.saturating_sub(self.early.len());
+        if self.half_closed || room == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let mut scrap = [0; EARLY];
+        let mut buffer = ReadBuf::new(scrap.get_mut(..room).unwrap_or_default());
+        match Pin::new(&mut self.stream).poll_read(cx, &mut buffer)? {
+            Poll::Ready(()) if buffer.filled().is_empty() => {
+                // It may have closed only its own side, and what it sent before is still to go on.
+                self.half_closed = true;
+                let patience = self.shared.gateway.as_ref().map(|it| it.patience());
+                self.gone_by = Some(self.now() + patience.unwrap_or_default());
+            }
+            Poll::Ready(()) => self.early.extend_from_slice(buffer.filled()),
+            Poll::Pending => {}
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Brokers take something again.
+    pub(super) fn take_early(&mut self) -> Poll<io::Result<()>> {
+        let mut early = mem::take(&mut self.early);
+        if !early.is_empty() {
+            self.receive(&mut early);
+            return Poll::Ready(Ok(()));
+        }
+        Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()))
     }
 
     /// So many bytes were written to the client.

@@ -1,11 +1,9 @@
 //! A client as the gateway serves it: what of its frames goes to which broker connection.
 
 use std::{
+    borrow::Cow,
     collections::{HashMap, VecDeque},
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use stompbox_broker::selector::Selector;
@@ -20,6 +18,7 @@ use super::{
     kind::{self, Purpose, Route},
     link::{Identity, Link},
     mail::{Failure, Mail, Written},
+    shared,
     state::{self, Ack, Acknowledge, Name, Subscribe},
     topics::Use,
 };
@@ -33,8 +32,7 @@ pub(crate) struct Seat {
     is_own: bool,
     /// Something was sent by it.
     is_used: bool,
-    /// Bytes of the receipts that the client waits for.
-    owed: Arc<AtomicUsize>,
+    shown: Arc<state::Shown>,
 }
 
 /// Bytes of receipts that a client may wait for. With more it is not read until the broker gives some.
@@ -48,9 +46,9 @@ impl Seat {
         outbox: &Arc<Outbox>,
         dialect: Dialect,
     ) -> Self {
-        let owed = link.work().join(member, Arc::clone(outbox), dialect);
+        let shown = link.work().join(member, Arc::clone(outbox), dialect);
         Self {
-            owed,
+            shown,
             link,
             member,
             is_own,
@@ -137,9 +135,9 @@ impl Client {
     /// More waits for the broker than it takes: nothing is to be read.
     pub(crate) fn is_congested(&self) -> bool {
         let seats = self.own.iter().chain([&self.main]);
-        seats
-            .into_iter()
-            .any(|seat| seat.link.is_congested() || seat.owed.load(Ordering::Relaxed) > MOST_OWED)
+        seats.into_iter().any(|seat| {
+            seat.link.is_congested() || seat.shown.owed.load(Ordering::Relaxed) > MOST_OWED
+        })
     }
 
     /// The client has taken what waited.
@@ -147,6 +145,8 @@ impl Client {
         for seat in self.own.iter().chain([&self.main]) {
             if seat.is_own {
                 seat.link.taken();
+            } else if seat.shown.is_paused.load(Ordering::Acquire) {
+                seat.link.work().resume(seat.member);
             }
         }
     }
@@ -262,7 +262,7 @@ impl Client {
         let reply = frame
             .header("reply-to")
             .filter(|it| it.starts_with("/temp-"));
-        let is_own = |name: &str, value: &str| kind::is_own_message(kind, name, value);
+        let is_own = |name: &str, value: &str| shared::is_own_message(kind, name, value);
         let on_own = !self.main.is_own
             && (route.is_own
                 || reply.is_some()
@@ -274,6 +274,10 @@ impl Client {
             return Err(refused(why, receipt));
         }
         let length = self.length(frame, is_text);
+        let queue = match on_own || self.main.is_own {
+            true => self.odd_queue(&route, frame),
+            false => None,
+        };
         let seat = match on_own {
             true => self.own_seat(receipt)?,
             false => &mut self.main,
@@ -284,9 +288,11 @@ impl Client {
         if let Some(reply) = &reply
             && kind == UpstreamKind::Rabbitmq
         {
-            work.imply(member, reply, reply, false);
+            work.imply(member, reply, reply, false)
+                .ok_or_else(|| too_many_replies(receipt))?;
         }
-        let transaction = transaction
+        let open = transaction;
+        let transaction = open
             .map(|id| work.open_transaction(member, id, receipt))
             .transpose()?;
         let own = [
@@ -297,18 +303,25 @@ impl Client {
         let own = own.iter().flatten().copied();
         let body = frame.body();
         let sent = if frame.is_plain() {
-            let others = frame.plain_headers().filter(|(name, _)| !is_send_own(name));
+            let others = frame
+                .plain_headers()
+                .filter(|(name, _)| !is_send_own(kind, name));
             work.request(member, Verb::Send, own.chain(others), body, length, receipt)
         } else {
             let others: Vec<_> = frame
                 .headers()
-                .filter(|(name, _)| !is_send_own(name))
+                .filter(|(name, _)| !is_send_own(kind, name))
                 .collect();
             let others = others.iter().map(|(name, value)| (&**name, &**value));
             work.request(member, Verb::Send, own.chain(others), body, length, receipt)
         };
-        drop(work);
         sent.map_err(|error| refused(&error.to_string(), receipt))?;
+        if let (Some(id), Some(_)) = (open, receipt) {
+            work.keep_receipt(member, id);
+        }
+        if let Some(queue) = queue {
+            work.expect_queue(&queue);
+        }
         Ok(Act::Done)
     }
 
@@ -326,6 +339,23 @@ impl Client {
             true => ContentLength::Never,
             false => ContentLength::Always,
         }
+    }
+
+    /// The queue that a frame makes otherwise than others would: RabbitMQ closes the connection of who
+    /// then comes for it without those headers.
+    fn odd_queue(&self, route: &Route<'_>, frame: &FrameRef<'_>) -> Option<String> {
+        if self.gateway.config.kind != UpstreamKind::Rabbitmq
+            || self.gateway.pool.is_empty()
+            || !frame.headers().any(|(name, _)| shared::is_of_queue(&name))
+        {
+            return None;
+        }
+        let queue = match frame.header("x-queue-name") {
+            Some(name) => kind::queue_named(&name),
+            None if route.is_topic => return None,
+            None => route.destination.as_ref().to_owned(),
+        };
+        (!self.gateway.is_quarantined(&queue)).then_some(queue)
     }
 
     /// The client's own connection, which is made when it is first needed.
@@ -368,16 +398,17 @@ impl Client {
         if kind == UpstreamKind::Rabbitmq && destination.starts_with("/temp-queue/") {
             let seat = self.own_seat(receipt)?;
             let (member, on_own) = (seat.member, seat.is_own);
-            let number = seat.link.work().imply(member, destination, id, true);
+            let implied = seat.link.work().imply(member, destination, id, true);
+            let number = implied.ok_or_else(|| too_many_replies(receipt))?;
             self.subscriptions
                 .insert(id.into(), Place::Seat { on_own, number });
             return Ok(Act::Receipt(receipt.map(Into::into)));
         }
         let headers: Vec<_> = frame.headers().collect();
         let is_own = route.is_own
-            || headers
-                .iter()
-                .any(|(name, value)| kind::is_own_subscription(kind, name, value))
+            || headers.iter().any(|(name, value)| {
+                shared::is_own_subscription(kind, route.is_topic, name, value)
+            })
             || self.gateway.is_quarantined(&route.destination);
         if route.is_topic && !is_own && !self.main.is_own {
             let (used, receipt) = self
@@ -407,6 +438,13 @@ impl Client {
             }
             chosen_here = Selector::compile(text)
                 .map_err(|error| refused(&format!("selector: {error}"), receipt))?;
+        } else if let Some((_, text)) = selector
+            && kind == UpstreamKind::Generic
+            && route.is_topic
+        {
+            // Nobody knows whether the broker has any: what it has chosen is chosen here too. One that is
+            // none here it may understand.
+            chosen_here = Selector::compile(text).ok().flatten();
         }
         let shared_ack = match (on_own, ack) {
             (true, AckMode::Auto) => Ack::None,
@@ -419,6 +457,10 @@ impl Client {
             .filter_map(|(name, value)| kind::asked_prefetch(name, value))
             .min();
         let messages = match on_own {
+            // RabbitMQ knows no end otherwise, and all that is not acknowledged is kept in mind here.
+            true if kind == UpstreamKind::Rabbitmq && shared_ack != Ack::None => {
+                asked.or(Some(65_535))
+            }
             true => asked,
             false => Some(asked.unwrap_or(config.prefetch).min(config.prefetch)),
         };
@@ -426,7 +468,11 @@ impl Client {
         let mut all: Vec<(Box<str>, Box<str>)> =
             vec![("destination".into(), route.destination.as_ref().into())];
         if let Some(given) = given {
-            all.push(("id".into(), given.into()));
+            let id = match on_own {
+                true => self.durable_id(given, frame),
+                false => given.into(),
+            };
+            all.push(("id".into(), id.into()));
         }
         let mode = match (on_own, ack) {
             // What a selector leaves out is acknowledged between what the client acknowledges; what is
@@ -448,8 +494,8 @@ impl Client {
         for (name, value) in &headers {
             let said = all.iter().any(|(own, _)| **own == **name)
                 || matches!(&**name, "id" | "receipt" | "content-length")
-                || (chosen_here.is_some() && name == "selector");
-            if said || !(on_own || kind::is_shared_subscription(kind, name)) {
+                || (kind == UpstreamKind::Rabbitmq && name == "selector");
+            if said || !(on_own || shared::is_shared_subscription(kind, name)) {
                 continue;
             }
             let value = match kind {
@@ -461,14 +507,17 @@ impl Client {
             };
             all.push((name.as_ref().into(), value));
         }
+        let queue = match on_own {
+            true => self.odd_queue(&route, frame),
+            false => None,
+        };
         let seat = match on_own {
             true => self.own_seat(receipt)?,
             false => &mut self.main,
         };
         seat.is_used = true;
-        let number = seat
-            .link
-            .work()
+        let mut work = seat.link.work();
+        let number = work
             .subscribe(Subscribe {
                 member: seat.member,
                 id: given.map(Into::into),
@@ -479,6 +528,10 @@ impl Client {
                 receipt: receipt.map(Into::into),
             })
             .map_err(|error| refused(&error.to_string(), receipt))?;
+        if let Some(queue) = queue {
+            work.expect_queue(&queue);
+        }
+        drop(work);
         self.subscriptions
             .insert(id.into(), Place::Seat { on_own, number });
         Ok(Act::Done)
@@ -517,17 +570,33 @@ impl Client {
             .headers()
             .filter(|(name, _)| name != "id" && name != "receipt")
             .collect();
+        let id = self.durable_id(id, frame);
         let seat = self.own_seat(receipt)?;
         seat.is_used = true;
         let all = headers
             .iter()
             .map(|(name, value)| (&**name, &**value))
-            .chain([("id", id)]);
+            .chain([("id", &*id)]);
         let length = ContentLength::Auto;
         let mut work = seat.link.work();
         work.request(seat.member, Verb::Unsubscribe, all, b"", length, receipt)
             .map_err(|error| refused(&error.to_string(), receipt))?;
         Ok(Act::Done)
+    }
+
+    /// The id of a durable subscription at RabbitMQ, which calls its queue by that, whoever's it is: two
+    /// users with the same would share the messages.
+    fn durable_id<'a>(&self, id: &'a str, frame: &FrameRef<'_>) -> Cow<'a, str> {
+        let is_durable = |name| frame.header(name).is_some_and(|it| it == "true");
+        match &self.identity.owner {
+            Some(owner)
+                if self.gateway.config.kind == UpstreamKind::Rabbitmq
+                    && (is_durable("durable") || is_durable("persistent")) =>
+            {
+                Cow::Owned(format!("{owner}.{id}"))
+            }
+            _ => Cow::Borrowed(id),
+        }
     }
 
     fn seat(&self, on_own: bool) -> &Seat {
@@ -656,14 +725,20 @@ impl Drop for Client {
     }
 }
 
+fn too_many_replies(receipt: Option<&str>) -> Box<Failure> {
+    let most = state::MOST_NAMES;
+    let why = format!("a connection can't have more than {most} destinations for replies");
+    refused(&why, receipt)
+}
+
 fn refused(why: &str, receipt: Option<&str>) -> Box<Failure> {
     Box::new(Failure::refused(why, receipt.map(Into::into)))
 }
 
-/// Headers of a `SEND` that are written anew.
-fn is_send_own(name: &str) -> bool {
+/// Headers of a `SEND` that are written anew, or that are a broker's alone to write.
+fn is_send_own(kind: UpstreamKind, name: &str) -> bool {
     matches!(
         name,
         "destination" | "receipt" | "transaction" | "content-length" | "destination-type"
-    )
+    ) || shared::is_brokers(kind, name)
 }

@@ -187,7 +187,8 @@ pub struct GatewayConfig {
     pub login: Option<String>,
     /// Its passcode.
     pub passcode: Option<String>,
-    /// The `host` header towards the brokers. Default: for RabbitMQ `/`, for others the name in the URL.
+    /// The `host` header towards the brokers; `*`: of a client that is passed through its own. Default: for
+    /// RabbitMQ `/`, for others the name in the URL.
     pub host: Option<String>,
     /// A file of certificates in PEM that the brokers' are checked against. Default: the system's.
     pub ca: Option<std::path::PathBuf>,

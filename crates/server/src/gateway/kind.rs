@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::config::UpstreamKind;
+use super::{config::UpstreamKind, shared};
 
 /// What a name is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,8 +87,13 @@ fn plain_route<'a>(
     if let Some(rest) = named("/queue/").or_else(|| named("/topic/")) {
         let is_topic = name.starts_with("/topic/");
         let has_wildcard = purpose == Purpose::Subscribe && is_topic && is_pattern(rest);
+        let is_odd = shared::is_own_name(purpose, is_topic, rest);
         return match kind {
             UpstreamKind::Rabbitmq => {
+                if !is_topic && rest.contains(['\r', '\n']) {
+                    // It makes the queue without them, and closes the connection of who asks for it with.
+                    return Err("has the end of a line in it, which RabbitMQ leaves out of names");
+                }
                 if has_wildcard && rest.contains('/') {
                     return Err(
                         "has a wildcard and a /: RabbitMQ's levels are parted by dots alone",
@@ -114,14 +119,17 @@ fn plain_route<'a>(
                 let rest = open_end(Cow::Borrowed(rest), ">");
                 Ok(Route {
                     destination: Cow::Owned(format!("/topic/{rest}")),
-                    ..plain(true, false)
+                    ..plain(true, is_odd)
                 })
             }
+            // With prefixes of its own it would take that for one.
+            UpstreamKind::Artemis if rest.starts_with('/') => Err("has nothing between two /"),
             UpstreamKind::Artemis => {
                 let header = match purpose {
                     Purpose::Send => "destination-type",
                     Purpose::Subscribe => "subscription-type",
                 };
+                let begins_open = rest.split('.').next().is_some_and(is_pattern);
                 let rest = Cow::Borrowed(rest);
                 Ok(Route {
                     destination: if has_wildcard {
@@ -131,7 +139,9 @@ fn plain_route<'a>(
                     },
                     extra: Some((header, if is_topic { "MULTICAST" } else { "ANYCAST" })),
                     prefix: if is_topic { "/topic/" } else { "/queue/" },
-                    ..plain(is_topic, false)
+                    // It takes in addresses of the broker's own, and one of their messages ends the
+                    // connection.
+                    ..plain(is_topic, is_odd || (has_wildcard && begins_open))
                 })
             }
             UpstreamKind::Hornetq => Ok(Route {
@@ -139,9 +149,9 @@ fn plain_route<'a>(
                     true => format!("{HORNETQ_TOPIC}{rest}"),
                     false => format!("{HORNETQ_QUEUE}{rest}"),
                 }),
-                ..plain(is_topic, false)
+                ..plain(is_topic, is_odd)
             }),
-            _ => Ok(plain(is_topic, false)),
+            _ => Ok(plain(is_topic, is_odd)),
         };
     }
     if kind == UpstreamKind::Rabbitmq {
@@ -264,7 +274,7 @@ fn user_destination(rest: &str) -> Option<String> {
 }
 
 /// Whether a level of it stands for others.
-fn is_pattern(name: &str) -> bool {
+pub(super) fn is_pattern(name: &str) -> bool {
     name.split(['.', '/'])
         .any(|part| matches!(part, "*" | "#" | ">" | "**"))
 }
@@ -316,24 +326,14 @@ pub(super) fn asked_prefetch(name: &str, value: &str) -> Option<u32> {
     }
 }
 
-/// Whether a name, or the rest of a pattern, is where messages to users go.
+/// Whether a name, or one of those in a list, is where messages to users go, however it is spelt.
 fn keeps_users(kind: UpstreamKind, name: &str) -> bool {
-    let decoded = match kind {
-        UpstreamKind::Rabbitmq => percent_encoding::percent_decode_str(name).decode_utf8_lossy(),
-        _ => Cow::Borrowed(name),
-    };
-    [
-        "/topic/",
-        "/exchange/amq.topic/",
-        "jms.topic.",
-        "topic://",
-        "",
-    ]
-    .iter()
-    .any(|prefix| {
-        let rest = decoded.strip_prefix(prefix);
-        rest.is_some_and(|rest| rest.starts_with(USERS))
-    })
+    match kind {
+        UpstreamKind::Rabbitmq => percent_encoding::percent_decode_str(name)
+            .decode_utf8_lossy()
+            .contains(USERS),
+        _ => name.contains(USERS),
+    }
 }
 
 /// The names that rules have to allow, as the broker will read a destination. None: it is nobody's to
@@ -404,71 +404,16 @@ pub(super) fn rule_names(
     Ok(names)
 }
 
-/// Whether a message's headers may close the connection that it goes by, or make RabbitMQ declare
-/// its queue otherwise than it is: it then goes by one that is its client's alone.
-pub(super) fn is_own_message(kind: UpstreamKind, name: &str, value: &str) -> bool {
-    if kind != UpstreamKind::Rabbitmq {
-        return false;
-    }
-    match name {
-        "priority" => value.parse::<u8>().is_err(),
-        "expiration" => value.parse::<u32>().is_err(),
-        "timestamp" => value.parse::<u64>().is_err(),
-        "user-id" | "message-id" | "durable" | "auto-delete" | "exclusive" => true,
-        name => is_queue_argument(name),
-    }
-}
-
-/// Headers that RabbitMQ takes for arguments of the queue.
-fn is_queue_argument(name: &str) -> bool {
-    name.strip_prefix("x-").is_some_and(|rest| {
-        rest == "expires"
-            || rest == "overflow"
-            || rest == "message-ttl"
-            || rest == "queue-name"
-            || rest == "single-active-consumer"
-            || rest.starts_with("dead-letter-")
-            || rest.starts_with("max-")
-            || rest.starts_with("queue-")
-            || rest.starts_with("stream-")
-            || rest.starts_with("quorum-")
-            || rest.starts_with("delivery-limit")
-            || rest.starts_with("initial-cluster-size")
-    })
-}
-
-/// Headers by which a subscription asks for what the connection's own identity, or the broker's own
-/// queue, stands behind.
-pub(super) fn is_own_subscription(kind: UpstreamKind, name: &str, value: &str) -> bool {
-    if kind == UpstreamKind::Rabbitmq
-        && (is_queue_argument(name)
-            || matches!(name, "durable" | "auto-delete" | "exclusive" | "x-priority"))
-    {
-        return true;
-    }
-    match name {
-        // What it browses is not acknowledged.
-        "browser" => value.trim() == "true",
-        "durable" | "persistent" | "exclusive" | "auto-delete" => value.trim() == "true",
-        "activemq.subscriptionName"
-        | "activemq.subcriptionName"
-        | "durable-subscriber-name"
-        | "durable-subscription-name"
-        | "x-queue-name" => true,
-        _ => false,
-    }
-}
-
-/// Whether a subscription's header may go by a shared connection: RabbitMQ would close that for some.
-pub(super) fn is_shared_subscription(kind: UpstreamKind, name: &str) -> bool {
-    kind != UpstreamKind::Rabbitmq || name == "prefetch-count"
+/// The queue of that name, as RabbitMQ's `/queue/` destinations spell it.
+pub(super) fn queue_named(name: &str) -> String {
+    format!("/queue/{}", encoded(name))
 }
 
 /// The queue that RabbitMQ's `ERROR` is about, as clients name it.
 pub(super) fn queue_at_fault(body: &str) -> Option<String> {
     let (_, rest) = body.split_once("queue '")?;
     let (name, _) = rest.split_once('\'')?;
-    Some(format!("/queue/{}", encoded(name)))
+    Some(queue_named(name))
 }
 
 /// Whether the broker takes an acknowledgement in a transaction for one outside. Then it is kept here
@@ -561,43 +506,28 @@ mod tests {
 
     #[test]
     fn where_users_are_nobody_else_may_go() {
-        for name in [
-            "/topic/stompbox.user.ann.queue.x",
-            "/topic/stompbox.user.#",
-            "/topic/stompbox%2Euser.ann.queue.x",
-            "/exchange/amq.topic/stompbox.user.ann.queue.x",
+        use UpstreamKind::{Activemq, Artemis, Hornetq, Rabbitmq};
+        for (kind, name) in [
+            (Rabbitmq, "/topic/stompbox.user.ann.queue.x"),
+            (Rabbitmq, "/topic/stompbox.user.#"),
+            (Rabbitmq, "/topic/stompbox%2Euser.ann.queue.x"),
+            (Rabbitmq, "/exchange/amq.topic/stompbox.user.ann.queue.x"),
+            (Activemq, "/topic/a,/topic/stompbox.user.ann.queue.x"),
+            (Activemq, "/topic/a,topic://stompbox.user.ann.queue.x"),
+            (Artemis, "/queue/stompbox.user.ann.queue.x"),
+            (Hornetq, "jms.topic.stompbox.user.ann.queue.x"),
         ] {
             for purpose in [Purpose::Send, Purpose::Subscribe] {
-                assert!(to(UpstreamKind::Rabbitmq, purpose, name).is_err(), "{name}");
+                assert!(to(kind, purpose, name).is_err(), "{name}");
             }
         }
     }
 
     #[test]
-    fn headers_that_could_close_a_shared_connection_are_known() {
-        let own = |name, value| is_own_message(UpstreamKind::Rabbitmq, name, value);
-        for (name, value) in [
-            ("expiration", "abc"),
-            ("priority", "-1"),
-            ("user-id", "bob"),
-            ("x-max-length", "5"),
-            ("x-queue-type", "stream"),
-            ("durable", "false"),
-            ("message-id", "1"),
-        ] {
-            assert!(own(name, value), "{name}");
-        }
-        for (name, value) in [
-            ("expiration", "60000"),
-            ("priority", "9"),
-            ("x-request-id", "1"),
-        ] {
-            assert!(!own(name, value), "{name}");
-        }
-    }
-
-    #[test]
     fn what_could_end_a_shared_connection_gets_its_own() {
+        let all = |name| to(UpstreamKind::Artemis, Purpose::Subscribe, name).unwrap();
+        assert!(all("/topic/#").is_own && all("/topic/*.x").is_own);
+        assert!(!all("/topic/a.#").is_own);
         for name in [
             "/exchange/mine/key",
             "/amq/queue/a",
@@ -627,6 +557,12 @@ mod tests {
                 Purpose::Send,
                 "/temp-queue/a",
                 "temporary",
+            ),
+            (
+                UpstreamKind::Artemis,
+                Purpose::Subscribe,
+                "/queue//topic/secret",
+                "nothing between",
             ),
             (
                 UpstreamKind::Generic,

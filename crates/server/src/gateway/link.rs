@@ -39,7 +39,16 @@ use crate::{connection::Shared, hub::Outbox};
 pub(super) const CONGESTED: usize = 1 << 20;
 
 /// The longest wait between two attempts.
-const LONGEST: Duration = Duration::from_secs(5);
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Within which time shared connections are made to a broker that is found to be back.
+const SOON: Duration = Duration::from_millis(200);
+
+/// The same for those of clients, of which there may be thousands: a broker takes only so many at once.
+const SPREAD: Duration = Duration::from_secs(3);
+
+/// How long a broker that is back may refuse logins that it took before.
+const STARTING: Duration = Duration::from_secs(5);
 
 /// Reads in a row before others get their turn.
 const TURN: usize = 16;
@@ -50,6 +59,10 @@ const BRIEF: Duration = Duration::from_millis(1);
 /// With whose login a connection is made.
 #[derive(Clone, Default)]
 pub(super) struct Identity {
+    /// The user of the gateway's whose it is, where the login is the gateway's.
+    pub(super) owner: Option<String>,
+    /// The client's own, where it counts.
+    pub(super) host: Option<String>,
     pub(super) login: Option<String>,
     pub(super) passcode: Option<String>,
     /// Further headers of `CONNECT`.
@@ -167,8 +180,10 @@ impl Link {
         if state.is_closing {
             return false;
         }
-        // An own login that was good and is not any more.
-        if !is_shared && refused.is_final {
+        // An own login that was good and is not any more. A broker that is only just starting may know
+        // nobody yet.
+        let is_settled = |since: Instant| since.elapsed() > STARTING;
+        if !is_shared && refused.is_final && state.down_since.is_some_and(is_settled) {
             state.fail_all(&refused.failure);
             return false;
         }
@@ -184,9 +199,14 @@ impl Link {
     }
 
     /// The connection is gone. False: nobody needs another.
-    fn lose(&self, all: bool) -> bool {
+    fn lose(&self, gateway: &Gateway) -> bool {
         let mut state = self.work();
-        state.lost(all);
+        state.lost(gateway.config.on_loss == OnLoss::Close);
+        if !state.is_own {
+            for destination in std::mem::take(&mut state.declared) {
+                gateway.quarantine.add(&destination);
+            }
+        }
         !state.is_closing
     }
 
@@ -233,13 +253,19 @@ pub(super) async fn run(
         Use::Own(permit) => (None, Some(permit)),
     };
     let is_shared = engine.is_some();
+    let within = if is_shared { SOON } else { SPREAD };
     let mut wait = Duration::from_millis(100);
     loop {
         let mut wire = match open(&gateway, &identity).await {
             Ok(wire) => wire,
             Err(refused) => {
-                let text = &refused.failure.detail;
-                warn!(reason = text.trim_end(), "no connection to a broker");
+                let reason = refused.failure.detail.trim_end();
+                if is_shared {
+                    warn!(reason, "no connection to a broker");
+                } else {
+                    // There may be thousands of them.
+                    debug!(reason, "no connection to a broker for a client");
+                }
                 if let Some(first) = first.take() {
                     // Whoever asked may have gone.
                     let _ = first.send(Err(refused.failure));
@@ -248,7 +274,7 @@ pub(super) async fn run(
                 if !link.bears(&refused, is_shared, &gateway) {
                     return;
                 }
-                time::sleep(jittered(wait)).await;
+                gateway.servers.wait(wait, within).await;
                 wait = (wait * 2).min(LONGEST);
                 continue;
             }
@@ -276,7 +302,7 @@ pub(super) async fn run(
         } else {
             debug!(server = %wire.server, reason = %wire.reason, "a client's connection was lost");
         }
-        if !link.lose(gateway.config.on_loss == OnLoss::Close) {
+        if !link.lose(&gateway) {
             return;
         }
         // At once, but not all in the same moment.
@@ -357,7 +383,10 @@ impl<E: std::error::Error> From<E> for Unopened {
 async fn open_at(gateway: &Arc<Gateway>, identity: &Identity, at: usize) -> Result<Wire, Unopened> {
     let epoch = Instant::now();
     let config = client::Config {
-        host: Some(gateway.host(at).to_owned()),
+        host: Some(match &identity.host {
+            Some(host) => host.clone(),
+            None => gateway.host(at).to_owned(),
+        }),
         login: identity.login.clone(),
         passcode: identity.passcode.clone(),
         heart_beat: gateway.config.heart_beat,
@@ -642,6 +671,9 @@ impl Wire {
                 }
             }
         }
+        for destination in std::mem::take(&mut work.declared) {
+            self.gateway.quarantine.add(&destination);
+        }
         let mut commands: Vec<Command> = std::mem::take(&mut work.publish);
         let deliveries = frames + std::mem::take(&mut work.fanned_out);
         drop(work);
@@ -666,7 +698,7 @@ impl Wire {
         let body = String::from_utf8_lossy(frame.body());
         if let Some(queue) = kind::queue_at_fault(&body) {
             state.refuse_destination(&queue, &body);
-            gateway.quarantine.add(queue);
+            gateway.quarantine.add(&queue);
         }
     }
 

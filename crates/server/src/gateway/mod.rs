@@ -14,6 +14,7 @@ mod pace;
 mod quarantine;
 mod rules;
 mod servers;
+mod shared;
 mod skip;
 mod socket;
 mod state;
@@ -54,6 +55,9 @@ use link::{Identity, Link};
 use quarantine::Quarantine;
 use servers::Servers;
 use topics::Topics;
+
+/// Stands for whatever `host` a client has in its `CONNECT`.
+const ANY_HOST: &str = "*";
 
 /// What all clients of a gateway share.
 pub(crate) struct Gateway {
@@ -126,6 +130,7 @@ pub(crate) struct Admitted {
 
 /// What a `CONNECT` says.
 pub(crate) struct Introduction {
+    host: Option<String>,
     login: Option<String>,
     passcode: Option<String>,
     headers: Vec<(String, String)>,
@@ -136,10 +141,18 @@ impl Introduction {
         let is_own = |name: &str| {
             matches!(
                 name,
-                "accept-version" | "host" | "heart-beat" | "login" | "passcode" | "x-dialect"
+                "accept-version"
+                    | "host"
+                    | "heart-beat"
+                    | "login"
+                    | "passcode"
+                    | "x-dialect"
+                    | "receipt"
+                    | "content-length"
             )
         };
         Self {
+            host: frame.header("host").map(std::borrow::Cow::into_owned),
             login: login.map(Into::into),
             passcode: passcode.map(Into::into),
             headers: frame
@@ -181,6 +194,8 @@ impl Gateway {
         let mut tasks = JoinSet::new();
         for link in &self.pool {
             let identity = Identity {
+                owner: None,
+                host: None,
                 login: self.config.login.clone(),
                 passcode: self.config.passcode.clone(),
                 headers: Vec::new(),
@@ -259,7 +274,7 @@ impl Gateway {
 
     /// Whether a destination has cost a shared connection, and goes by clients' own since.
     fn is_quarantined(&self, destination: &str) -> bool {
-        self.config.kind == UpstreamKind::Rabbitmq && self.quarantine.has(destination)
+        self.quarantine.has(destination)
     }
 
     /// What the brokers are.
@@ -269,10 +284,10 @@ impl Gateway {
 
     fn host(&self, server: usize) -> &str {
         match (&self.config.host, self.config.kind) {
-            (Some(host), _) => host,
+            (Some(host), _) if host != ANY_HOST => host,
             // It is the virtual host there.
-            (None, UpstreamKind::Rabbitmq) => "/",
-            (None, _) => self.servers.host(server),
+            (_, UpstreamKind::Rabbitmq) => "/",
+            (_, _) => self.servers.host(server),
         }
     }
 
@@ -319,13 +334,15 @@ impl Gateway {
         let link = self.pool.get(turn);
         let link = link.ok_or_else(|| Failure::unavailable("there is no connection", None))?;
         Ok(Admitted {
-            principal,
             seat: Seat::take(Arc::clone(link), member, false, &outbox, dialect),
             identity: Identity {
+                owner: principal.login().map(Into::into),
+                host: None,
                 login: self.config.login.clone(),
                 passcode: self.config.passcode.clone(),
                 headers,
             },
+            principal,
         })
     }
 
@@ -336,6 +353,10 @@ impl Gateway {
         dialect: Dialect,
     ) -> Result<Admitted, Failure> {
         let identity = Identity {
+            owner: None,
+            host: introduction
+                .host
+                .filter(|_| self.config.host.as_deref() == Some(ANY_HOST)),
             login: introduction.login.clone(),
             passcode: introduction.passcode,
             headers: introduction.headers,

@@ -3,7 +3,10 @@
 use stompbox_proto::{FrameRef, server::Event};
 
 use super::{config::UpstreamKind, kind, mail::Failure};
-use crate::acl::{Access, Guard};
+use crate::{
+    acl::{Access, Guard},
+    requests::named_by_headers,
+};
 
 /// Who asks, and of which broker.
 pub(crate) struct Rules<'a> {
@@ -30,7 +33,7 @@ impl Rules<'_> {
                 ..
             } => (
                 self.may(Access::Write, destination)
-                    .and_then(|()| self.may_declare(frame)),
+                    .and_then(|()| self.may_name(frame, destination)),
                 receipt,
             ),
             Event::Subscribe {
@@ -40,10 +43,10 @@ impl Rules<'_> {
                 ..
             } => (
                 self.may(Access::Read, destination)
-                    .and_then(|()| self.may_declare(frame)),
+                    .and_then(|()| self.may_name(frame, destination)),
                 receipt,
             ),
-            Event::Unsubscribe { frame, receipt, .. } => (self.may_declare(frame), receipt),
+            Event::Unsubscribe { frame, receipt, .. } => (self.may_name(frame, ""), receipt),
             _ => return Ok(()),
         };
         allowed.map_err(|why| Box::new(Failure::denied(&why, receipt.as_deref().map(Into::into))))
@@ -62,21 +65,10 @@ impl Rules<'_> {
         Ok(())
     }
 
-    /// Queues that a frame names otherwise than by its destination.
-    fn may_declare(&mut self, frame: &FrameRef<'_>) -> Result<(), String> {
-        if let Some(queue) = frame.header("x-queue-name") {
-            let queue = format!("/queue/{queue}");
-            self.may(Access::Read, &queue)?;
-            self.may(Access::Write, &queue)?;
-        }
-        // Dead letters must not be a way to where the client may not send.
-        if let Some(key) = frame.header("x-dead-letter-routing-key") {
-            if key.starts_with('/') {
-                self.may(Access::Write, &key)?;
-            } else {
-                self.may(Access::Write, &format!("/queue/{key}"))?;
-                self.may(Access::Write, &format!("/topic/{key}"))?;
-            }
+    /// What a frame names otherwise than by its destination.
+    fn may_name(&mut self, frame: &FrameRef<'_>, destination: &str) -> Result<(), String> {
+        for (access, name) in named_by_headers(frame, destination) {
+            self.may(access, &name)?;
         }
         Ok(())
     }

@@ -18,6 +18,8 @@ use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    sync::Notify,
+    time,
 };
 use tokio_rustls::TlsConnector;
 
@@ -39,8 +41,8 @@ pub(super) trait Io: AsyncRead + AsyncWrite + Unpin + Send {
 /// Failures in a row from which on a broker is left alone for a while.
 const FAILURES: u32 = 3;
 
-/// The longest that it is left alone.
-const LONGEST: Duration = Duration::from_secs(15);
+/// The longest that it is left alone. Clients are to be served again soon after it is back.
+const LONGEST: Duration = Duration::from_secs(3);
 
 /// Certificates that brokers' can't be checked against.
 #[derive(Debug, Error)]
@@ -66,6 +68,8 @@ pub(super) struct Servers {
     list: Vec<Server>,
     next: AtomicUsize,
     tls: Option<TlsConnector>,
+    /// One that had failed works again.
+    back: Notify,
 }
 
 struct Server {
@@ -99,6 +103,7 @@ impl Servers {
         let start = usize::try_from(OsRng.next_u32()).unwrap_or_default();
         Ok(Self {
             tls: tls.then(|| connector(config)).transpose()?,
+            back: Notify::new(),
             // So that nodes which start together don't all go to the first.
             next: AtomicUsize::new(start % config.upstreams.len().max(1)),
             list: config
@@ -162,7 +167,19 @@ impl Servers {
     /// The broker has said that the connection is one.
     pub(super) fn works(&self, at: usize) {
         if let Some(server) = self.list.get(at) {
-            *lock(&server.health) = Health::default();
+            let before = std::mem::take(&mut *lock(&server.health));
+            if before.failures > 0 {
+                self.back.notify_waiters();
+            }
+        }
+    }
+
+    /// Waits about that long before the next attempt, or until a broker is found to be back. Then all who
+    /// wait come, each at some time `within` that.
+    pub(super) async fn wait(&self, wait: Duration, within: Duration) {
+        let back = self.back.notified();
+        if time::timeout(jittered(wait), back).await.is_ok() {
+            time::sleep(within.mul_f64(random())).await;
         }
     }
 
@@ -173,7 +190,7 @@ impl Servers {
             health.failures = health.failures.saturating_add(1);
             health.last_error = Some(error.to_owned());
             if health.failures >= FAILURES {
-                let exponent = (health.failures - FAILURES).min(4);
+                let exponent = (health.failures - FAILURES).min(2);
                 let wait = (Duration::from_secs(1) * 2u32.pow(exponent)).min(LONGEST);
                 health.open_until = Some(Instant::now() + jittered(wait));
             }
@@ -244,9 +261,50 @@ fn connector(config: &GatewayConfig) -> Result<TlsConnector, UpstreamTlsError> {
 
 /// Between half of a time and all of it, so that not all come back at once.
 pub(super) fn jittered(wait: Duration) -> Duration {
-    wait / 2 + wait.mul_f64(f64::from(OsRng.next_u32()) / f64::from(u32::MAX) / 2.0)
+    wait / 2 + wait.mul_f64(random() / 2.0)
+}
+
+/// From 0 to 1.
+fn random() -> f64 {
+    f64::from(OsRng.next_u32()) / f64::from(u32::MAX)
 }
 
 fn lock(health: &Mutex<Health>) -> std::sync::MutexGuard<'_, Health> {
     health.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_is_never_left_alone_for_long() {
+        let servers = Servers::new(&GatewayConfig::new(["a:1".parse().unwrap()])).unwrap();
+        for _ in 0..1000 {
+            servers.failed(0, "it is not there");
+        }
+        assert_eq!(
+            servers.may_try(0, Duration::ZERO),
+            Err("it is not there".to_owned())
+        );
+        let until = lock(&servers.list[0].health).open_until.unwrap();
+        assert!(until <= Instant::now() + LONGEST);
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_hears_that_a_broker_is_back() {
+        let servers = Servers::new(&GatewayConfig::new(["a:1".parse().unwrap()])).unwrap();
+        servers.failed(0, "it is not there");
+        let both = async {
+            tokio::join!(
+                servers.wait(Duration::from_secs(3600), Duration::ZERO),
+                async {
+                    time::sleep(Duration::from_millis(1)).await;
+                    servers.works(0);
+                }
+            )
+        };
+        let limit = Duration::from_secs(20);
+        time::timeout(limit, both).await.expect("an end of waiting");
+    }
 }

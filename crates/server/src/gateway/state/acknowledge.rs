@@ -197,6 +197,9 @@ impl State {
             self.request(member, verb, all.into_iter(), b"", length, receipt)
                 .map_err(|error| Box::new(Failure::refused(&error.to_string(), receipt_for())))?;
         }
+        if let (Some(id), Some(_)) = (transaction, receipt) {
+            self.keep_receipt(member, id);
+        }
         if let Some(own) = self.members.get_mut(&member) {
             match transaction {
                 Some(id) => own.settle_in(id, subscription, number, cumulative),

@@ -89,7 +89,11 @@ impl State {
         Ok(())
     }
 
-    fn subscribe_parked(&mut self, id: &str, receipt: Option<&str>) -> Result<(), EncodeError> {
+    pub(super) fn subscribe_parked(
+        &mut self,
+        id: &str,
+        receipt: Option<&str>,
+    ) -> Result<(), EncodeError> {
         let headers = [
             ("id", id),
             ("destination", PARKED),
@@ -100,7 +104,7 @@ impl State {
         self.put(None, Verb::Subscribe, all, b"", ContentLength::Auto)
     }
 
-    fn unsubscribe_parked(&mut self, id: &str) -> Result<(), EncodeError> {
+    pub(super) fn unsubscribe_parked(&mut self, id: &str) -> Result<(), EncodeError> {
         let own = [("id", id)].into_iter();
         self.put(None, Verb::Unsubscribe, own, b"", ContentLength::Auto)
     }
@@ -177,18 +181,22 @@ impl State {
     /// Gives messages back, and the name by which they are found.
     fn return_to(&mut self, number: u64, back: &[Box<str>]) {
         let id = number.to_string();
-        let by_id = self.up.is_some_and(|up| up.version == Version::V1_2);
         for ack in back {
-            let headers = match by_id {
-                true => vec![("id", &**ack)],
-                false => vec![("message-id", &**ack), ("subscription", id.as_str())],
-            };
-            let length = ContentLength::Auto;
-            // What is in it was read from a frame.
-            let _ = self.put(None, Verb::Nack, headers.into_iter(), b"", length);
+            self.give_back(&id, ack);
         }
         // Numbers can always be written.
         let _ = self.unsubscribe_parked(&id);
+    }
+
+    /// Gives a message back. `id`: of its subscription.
+    fn give_back(&mut self, id: &str, ack: &str) {
+        let headers = match self.up.is_some_and(|up| up.version == Version::V1_2) {
+            true => vec![("id", ack)],
+            false => vec![("message-id", ack), ("subscription", id)],
+        };
+        let length = ContentLength::Auto;
+        // What is in it was read from a frame.
+        let _ = self.put(None, Verb::Nack, headers.into_iter(), b"", length);
     }
 
     /// A message has come, for whomever.
@@ -231,12 +239,15 @@ impl State {
         }
         self.deliveries.count += 1;
         let tag = rest.split('\'').next().unwrap_or_default();
-        let number = tag.strip_prefix("T_").and_then(|id| id.parse().ok());
-        if let (Some(number), Some(session)) = (number, &self.deliveries.session)
-            && let Some(ending) = self.ending.get_mut(&number)
-        {
+        let number = tag.strip_prefix("T_").and_then(|id| id.parse::<u64>().ok());
+        if let (Some(number), Some(session)) = (number, &self.deliveries.session) {
             let ack = format!("{tag}@@{session}@@{}", self.deliveries.count);
-            ending.back.push(ack.into());
+            if let Some(ending) = self.ending.get_mut(&number) {
+                ending.back.push(ack.into());
+            } else if self.subscriptions.contains_key(&number) {
+                // It is only paused.
+                self.give_back(&number.to_string(), &ack);
+            }
         }
         true
     }

@@ -1,26 +1,26 @@
 //! What a broker sends: whose it is, and how its client gets it.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use stompbox_broker::{Command, Message};
-use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, encode};
+use stompbox_proto::{Command as Verb, ContentLength, Dialect, FrameRef, Version, encode};
 
 use super::{
-    Ack, Awaited, State, Target, Unacked,
+    Ack, Awaited, Pause, State, Target, Unacked,
     acknowledge::{ACK_OWN, ACK_SHARED},
 };
 use crate::gateway::{
     config::UpstreamKind,
     kind,
-    mail::{Failure, Item, RECEIPT, Written},
+    mail::{Failure, Item, Written},
     view::View,
 };
 
 /// Bytes before a client from which on its own connection is not read.
 pub(crate) const STALL: usize = 1 << 20;
+
+/// Deliveries that may wait for a client's acknowledgement, where its broker sends as many as there are.
+const MOST_UNACKED: usize = 1 << 18;
 
 impl State {
     /// Takes `RECEIPT`.
@@ -28,28 +28,30 @@ impl State {
         let Some(number) = frame.header("receipt-id").and_then(|id| id.parse().ok()) else {
             return;
         };
+        self.suspect = None;
         match self.awaited.remove(&number) {
             Some(Awaited::Client {
                 member, receipt, ..
             }) => {
-                if let Some(own) = self.members.get(&member) {
-                    own.owed
-                        .fetch_sub(RECEIPT + receipt.len(), Ordering::Relaxed);
-                }
+                self.given(member, &receipt);
                 self.tell(Some(member), Item::Receipt(receipt));
             }
             Some(Awaited::Subscribed {
                 subscription,
                 receipt,
-            }) => match self.subscriptions.get(&subscription).map(|it| &it.target) {
-                Some(Target::Topic(topic)) => topic.activate(),
-                Some(Target::Member { member, .. }) => {
-                    if let Some(receipt) = receipt {
-                        self.tell(Some(*member), Item::Receipt(receipt));
+            }) => {
+                let Some(confirmed) = self.subscriptions.get_mut(&subscription) else {
+                    return;
+                };
+                confirmed.losses = 0;
+                match (confirmed.target.clone(), receipt) {
+                    (Target::Topic(topic), _) => topic.activate(),
+                    (Target::Member { member, .. }, Some(receipt)) => {
+                        self.tell(Some(member), Item::Receipt(receipt));
                     }
+                    (Target::Member { .. }, None) => {}
                 }
-                None => {}
-            },
+            }
             Some(Awaited::Barrier { member }) => {
                 self.tell(Some(member), Item::Bye);
             }
@@ -57,6 +59,11 @@ impl State {
                 subscription,
                 is_last,
             }) => self.ended(subscription, is_last),
+            Some(Awaited::Declared { queue }) => self.declared.push(queue),
+            Some(Awaited::Paused {
+                subscription,
+                is_last,
+            }) => self.paused(subscription, is_last),
             None => {}
         }
     }
@@ -90,6 +97,7 @@ impl State {
             return true;
         }
         if let (None, Some(number)) = (named, by_subscription) {
+            self.suspect(number);
             return self.end_by_error(number, &failure);
         }
         if named.is_none() && (receipt.is_some() || frame.header("subscription").is_some()) {
@@ -136,14 +144,25 @@ impl State {
                 receipt,
             }) => {
                 failure.receipt = receipt;
+                self.suspect(subscription);
                 self.end_by_error(subscription, &failure)
             }
             Some(Awaited::Barrier { member }) => {
                 self.tell(Some(member), Item::Bye);
                 true
             }
-            Some(Awaited::Ended { .. }) | None => false,
+            Some(Awaited::Ended { .. } | Awaited::Declared { .. } | Awaited::Paused { .. })
+            | None => false,
         }
+    }
+
+    /// If the connection ends now, it is for that subscription: the next who comes for its destination has
+    /// a connection of its own for that.
+    fn suspect(&mut self, number: u64) {
+        let headers = self.subscriptions.get(&number).map(|it| &it.headers);
+        let mut headers = headers.into_iter().flatten();
+        let destination = headers.find(|(name, _)| &**name == "destination");
+        self.suspect = destination.map(|(_, value)| value.clone());
     }
 
     pub(super) fn end_by_error(&mut self, number: u64, failure: &Failure) -> bool {
@@ -201,19 +220,24 @@ impl State {
             return;
         };
         let Some(subscription) = self.subscriptions.get(&number) else {
+            let ack = self.ack_of(frame).or_else(|| frame.header("message-id"));
             if let Some(ending) = self.ending.get_mut(&number)
-                && let Some(ack) = frame.header("ack").or_else(|| frame.header("message-id"))
+                && let Some(ack) = ack
             {
                 ending.back.push(ack.as_ref().into());
             }
             return;
         };
+        if subscription.pause != Pause::No {
+            // Its turn comes again.
+            return self.answer(Verb::Nack, number, frame);
+        }
         let destination = frame.header("destination").unwrap_or_default();
         let destination = kind::inbound(self.kind, &destination, subscription.prefix);
         if destination.starts_with("/user/") && !subscription.is_users() {
             // A pattern takes in what is a user's alone.
             if subscription.ack != Ack::None {
-                self.pass_over(number, frame);
+                self.answer(Verb::Ack, number, frame);
             }
             return;
         }
@@ -233,19 +257,31 @@ impl State {
             && !selector.matches(&View::new(frame))
         {
             if subscription.ack != Ack::None {
-                self.pass_over(number, frame);
+                self.answer(Verb::Ack, number, frame);
             }
             return;
         }
         let number_of_delivery = self.next;
+        let ack = self.ack_of(frame);
         let Some(own) = self.members.get_mut(&member) else {
             return;
         };
         let waits = subscription.ack != Ack::None;
         let message_id = frame.header("message-id").unwrap_or_default();
-        let ack = frame.header("ack");
         let mut written = None;
         let mut ack_text = None;
+        if waits && own.window.len() >= MOST_UNACKED {
+            let failure = Failure {
+                message: "slow consumer".into(),
+                detail: format!(
+                    "{MOST_UNACKED} messages wait for this client's acknowledgement.\n"
+                ),
+                code: "slow-consumer",
+                retry: "later",
+                receipt: None,
+            };
+            return self.tell(Some(member), Item::Failure(Box::new(failure)));
+        }
         if waits {
             self.next += 1;
             own.window.push_back(Unacked {
@@ -286,7 +322,10 @@ impl State {
                 _ => mail.bytes.len(),
             }
         });
-        if waiting > self.max_waiting && !self.is_own {
+        if waiting > self.max_waiting
+            && !self.is_own
+            && !self.pause(number, member, frame.body().len())
+        {
             let (limit, of) = ("max_waiting", self.max_waiting);
             let failure = Failure {
                 message: "slow consumer".into(),
@@ -294,6 +333,9 @@ impl State {
                 code: "slow-consumer",
                 retry: "later",
                 receipt: None,
+            };
+            let Some(own) = self.members.get(&member) else {
+                return;
             };
             own.outbox.post(|mail| {
                 mail.bytes = Vec::new();
@@ -303,9 +345,24 @@ impl State {
         }
     }
 
-    /// A message that the client's selector leaves out: nobody else acknowledges it, and what is not
-    /// acknowledged stands in the way of what comes after it.
-    fn pass_over(&mut self, subscription: u64, frame: &FrameRef<'_>) {
+    /// What acknowledges a message in 1.2. Before that it is a header like others, and a producer's.
+    pub(super) fn ack_of<'f>(&self, frame: &'f FrameRef<'_>) -> Option<Cow<'f, str>> {
+        if self.up.is_none_or(|up| up.version != Version::V1_2) {
+            return None;
+        }
+        match self.kind {
+            // A producer's comes before their own there.
+            UpstreamKind::Artemis | UpstreamKind::Hornetq => {
+                let all = frame.headers().filter(|(name, _)| name == "ack");
+                all.last().map(|(_, value)| value)
+            }
+            _ => frame.header("ack"),
+        }
+    }
+
+    /// Answers a message that its client does not get. One that a selector leaves out nobody else
+    /// acknowledges, and what is not acknowledged stands in the way of what comes after it.
+    fn answer(&mut self, verb: Verb, subscription: u64, frame: &FrameRef<'_>) {
         let Some(known) = self.subscriptions.get(&subscription) else {
             return;
         };
@@ -314,18 +371,12 @@ impl State {
             number: 0,
             subscription,
             message_id: frame.header("message-id").unwrap_or_default().into(),
-            ack: frame.header("ack").map(Into::into),
+            ack: self.ack_of(frame).map(Into::into),
             transaction: None,
         };
         let headers = self.ack_headers(&delivery, &upstream);
         // What came in a frame goes into one.
-        let _ = self.put(
-            None,
-            Verb::Ack,
-            headers.into_iter(),
-            b"",
-            ContentLength::Auto,
-        );
+        let _ = self.put(None, verb, headers.into_iter(), b"", ContentLength::Auto);
     }
 
     /// Whether nothing more can be put before a slow client, whose connection this is alone.

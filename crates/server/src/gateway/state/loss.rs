@@ -2,9 +2,9 @@
 
 use std::{collections::HashMap, sync::atomic::Ordering, time::Instant};
 
-use stompbox_proto::{Dialect, Version, encode};
+use stompbox_proto::{Dialect, Version};
 
-use super::{Awaited, Deliveries, State, Target, Up};
+use super::{Awaited, Deliveries, Pause, State, Target, Up, write};
 use crate::gateway::mail::{Failure, Item};
 
 /// Connections that may be lost before the broker has confirmed a subscription; then its client is told, and
@@ -53,7 +53,7 @@ impl State {
         self.held_since = None;
         for held in std::mem::take(&mut self.held) {
             let headers = held.headers.iter().map(|(n, v)| (&**n, &**v));
-            let encoded = encode(
+            let encoded = write(
                 &mut self.out,
                 dialect,
                 held.verb,
@@ -76,6 +76,7 @@ impl State {
         self.down_since.get_or_insert_with(Instant::now);
         self.out.clear();
         self.ending.clear();
+        self.declared.extend(self.suspect.take());
         let mut told: HashMap<u64, Option<Box<str>>> = HashMap::new();
         for (_, awaited) in std::mem::take(&mut self.awaited) {
             match awaited {
@@ -106,13 +107,13 @@ impl State {
                     };
                     self.awaited.insert(subscription, kept);
                 }
-                Awaited::Ended { .. } => {}
+                Awaited::Ended { .. } | Awaited::Declared { .. } | Awaited::Paused { .. } => {}
             }
         }
         let floor = self.next;
         for (member, state) in &mut self.members {
             state.window.clear();
-            state.owed.store(0, Ordering::Relaxed);
+            state.shown.owed.store(0, Ordering::Relaxed);
             state.floor = floor;
             if !state.transactions.is_empty() || all {
                 told.entry(*member).or_insert(None);
@@ -125,7 +126,8 @@ impl State {
                 Item::Failure(Box::new(Failure::lost(receipt))),
             );
         }
-        for subscription in self.subscriptions.values() {
+        for subscription in self.subscriptions.values_mut() {
+            subscription.pause = Pause::No;
             if let Target::Topic(topic) = &subscription.target {
                 topic.deactivate();
                 if all {

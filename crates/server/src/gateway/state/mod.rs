@@ -4,6 +4,7 @@ mod acknowledge;
 mod ending;
 mod incoming;
 mod loss;
+mod pause;
 mod skipped;
 mod subscriptions;
 
@@ -11,7 +12,7 @@ use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::Waker,
     time::Instant,
@@ -22,7 +23,8 @@ use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, Versi
 
 pub(super) use acknowledge::{ACK_OWN, ACK_SHARED, Acknowledge, Name};
 use ending::{Deliveries, Ending};
-pub(super) use subscriptions::Subscribe;
+use pause::Pause;
+pub(super) use subscriptions::{MOST_NAMES, Subscribe};
 
 use super::{
     config::UpstreamKind,
@@ -66,6 +68,10 @@ pub(super) struct State {
     pub(super) held_since: Option<Instant>,
     /// For the engine.
     pub(super) publish: Vec<Command>,
+    /// Destinations that are to go by connections of their clients' own from now on.
+    pub(super) declared: Vec<Box<str>>,
+    /// The destination that the broker's last frame refused.
+    suspect: Option<Box<str>>,
     /// Bytes that may wait for a client.
     pub(super) max_waiting: usize,
 }
@@ -88,8 +94,16 @@ pub(super) struct Member {
     floor: u64,
     /// The numbers of its subscriptions.
     subscriptions: Vec<u64>,
-    /// Bytes of the receipts that it waits for, as its task sees them too.
-    owed: Arc<AtomicUsize>,
+    shown: Arc<Shown>,
+}
+
+/// What a client's task sees of its place without the link's lock.
+#[derive(Debug, Default)]
+pub(super) struct Shown {
+    /// Bytes of the receipts that it waits for.
+    pub(super) owed: AtomicUsize,
+    /// Subscriptions wait for it to take what there is.
+    pub(super) is_paused: AtomicBool,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +126,8 @@ struct Transaction {
     orphans: Vec<(u64, Box<str>)>,
     /// What it says of deliveries, by their numbers, where the broker would do so at once.
     kept: Vec<(u64, Verb)>,
+    /// Receipts that its frames asked for. If it is undone RabbitMQ gives none of them.
+    receipts: Vec<u64>,
 }
 
 #[derive(Debug)]
@@ -128,6 +144,7 @@ struct Subscription {
     is_implied: bool,
     /// How often the connection was lost before the broker had confirmed it.
     losses: u32,
+    pause: Pause,
 }
 
 impl Subscription {
@@ -179,6 +196,10 @@ enum Awaited {
     Barrier { member: u64 },
     /// A subscription has ended at the broker. `is_last`: and all that it had sent has come.
     Ended { subscription: u64, is_last: bool },
+    /// The broker has that queue, as a client's frame asked for it.
+    Declared { queue: Box<str> },
+    /// A subscription is paused at the broker. `is_last`: and all that it had sent has come.
+    Paused { subscription: u64, is_last: bool },
 }
 
 #[derive(Debug)]
@@ -220,6 +241,8 @@ impl State {
             down_since: Some(Instant::now()),
             held_since: None,
             publish: Vec::new(),
+            declared: Vec::new(),
+            suspect: None,
             max_waiting,
         }
     }
@@ -235,14 +258,14 @@ impl State {
         self.out.len() + self.held_bytes
     }
 
-    /// A client comes. Gives the bytes of the receipts that it will wait for.
+    /// A client comes.
     pub(super) fn join(
         &mut self,
         member: u64,
         outbox: Arc<Outbox>,
         dialect: Dialect,
-    ) -> Arc<AtomicUsize> {
-        let owed = Arc::new(AtomicUsize::new(0));
+    ) -> Arc<Shown> {
+        let shown = Arc::new(Shown::default());
         let member_state = Member {
             outbox,
             dialect,
@@ -250,10 +273,10 @@ impl State {
             window: VecDeque::new(),
             floor: 0,
             subscriptions: Vec::new(),
-            owed: Arc::clone(&owed),
+            shown: Arc::clone(&shown),
         };
         self.members.insert(member, member_state);
-        owed
+        shown
     }
 
     /// Writes a frame, or keeps it until there is a connection.
@@ -266,7 +289,7 @@ impl State {
         length: ContentLength,
     ) -> Result<(), EncodeError> {
         if let Some(up) = self.up {
-            return encode(&mut self.out, up.dialect, verb, headers, body, length);
+            return write(&mut self.out, up.dialect, verb, headers, body, length);
         }
         // What no version can write is refused now.
         encode(
@@ -310,7 +333,8 @@ impl State {
         let all = headers.map(shortened).chain([("receipt", text.as_str())]);
         self.put(Some(member), verb, all, body, length)?;
         if let Some(own) = self.members.get(&member) {
-            own.owed
+            own.shown
+                .owed
                 .fetch_add(RECEIPT + receipt.len(), Ordering::Relaxed);
         }
         let receipt = receipt.into();
@@ -412,9 +436,41 @@ impl State {
             })?;
         self.acknowledge_kept(member, &kept);
         if !commits {
+            self.give_receipts(member, &transaction.receipts);
             self.return_orphans(transaction.orphans);
         }
         Ok(())
+    }
+
+    /// The frame before was part of an open transaction: the receipt that it asked for is kept in mind.
+    pub(super) fn keep_receipt(&mut self, member: u64, id: &str) {
+        let number = self.next - 1;
+        if let Some(Awaited::Client { .. }) = self.awaited.get(&number)
+            && let Some(own) = self.members.get_mut(&member)
+            && let Some(transaction) = own.transactions.get_mut(id)
+        {
+            transaction.receipts.push(number);
+        }
+    }
+
+    /// A transaction is undone: nothing more becomes of its frames, whatever the broker says.
+    fn give_receipts(&mut self, member: u64, numbers: &[u64]) {
+        for number in numbers {
+            let Some(Awaited::Client { receipt, .. }) = self.awaited.remove(number) else {
+                continue;
+            };
+            self.given(member, &receipt);
+            self.tell(Some(member), Item::Receipt(receipt));
+        }
+    }
+
+    /// A client waits for one receipt less.
+    fn given(&self, member: u64, receipt: &str) {
+        if let Some(own) = self.members.get(&member) {
+            own.shown
+                .owed
+                .fetch_sub(RECEIPT + receipt.len(), Ordering::Relaxed);
+        }
     }
 
     /// A client leaves when all that it sent has arrived.
@@ -444,6 +500,14 @@ impl State {
         self.put(member, Verb::Abort, abort.into_iter(), b"", length)?;
         self.awaited.insert(asked, awaited);
         Ok(())
+    }
+
+    /// A frame was written that makes a queue otherwise than others would. Once the broker has taken it
+    /// that is known.
+    pub(super) fn expect_queue(&mut self, queue: &str) {
+        let queue = queue.into();
+        // Numbers can always be written.
+        let _ = self.ask(None, Awaited::Declared { queue });
     }
 
     /// A client is gone: what is its own ends.
@@ -481,7 +545,7 @@ impl State {
                 Awaited::Client { member: of, .. } | Awaited::Barrier { member: of } => {
                     *of != member
                 }
-                Awaited::Subscribed { .. } | Awaited::Ended { .. } => true,
+                _ => true,
             });
         }
     }
@@ -505,6 +569,33 @@ impl State {
     pub(super) fn subscriptions(&self) -> usize {
         self.subscriptions.len()
     }
+}
+
+/// Writes a frame for a broker.
+///
+/// # Errors
+///
+/// What its version can't express: in 1.0 also blanks around a header's name, which some take for nothing,
+/// so that it would be another's.
+fn write<'h>(
+    out: &mut Vec<u8>,
+    dialect: Dialect,
+    verb: Verb,
+    headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+    body: &[u8],
+    length: ContentLength,
+) -> Result<(), EncodeError> {
+    let is_padded = |(name, _): &(&str, &str)| name.trim().len() < name.len();
+    if dialect == Dialect::V1_0
+        && let Some((name, _)) = headers.clone().find(is_padded)
+    {
+        return Err(EncodeError::Inexpressible {
+            octet: b' ',
+            at: name.find(char::is_whitespace).unwrap_or_default(),
+            text: name.into(),
+        });
+    }
+    encode(out, dialect, verb, headers, body, length)
 }
 
 /// A header, for as long as others beside it live.

@@ -31,13 +31,14 @@ impl State {
         };
         let waits = subscription.ack != Ack::None;
         let number_of_delivery = self.number();
+        let ack = self.ack_of(frame).map(Into::into);
         if let Some(own) = self.members.get_mut(&member).filter(|_| waits) {
             // What is not acknowledged goes back when the subscription ends.
             own.window.push_back(Unacked {
                 number: number_of_delivery,
                 subscription: number,
                 message_id: frame.header("message-id").unwrap_or_default().into(),
-                ack: frame.header("ack").as_deref().map(Into::into),
+                ack,
                 transaction: None,
             });
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stompbox_broker::selector::Selector;
 use stompbox_proto::{Command as Verb, ContentLength, Dialect, EncodeError, encode};
 
-use super::{Ack, Awaited, State, Subscription, Target};
+use super::{Ack, Awaited, Pause, State, Subscription, Target};
 use crate::gateway::{
     config::UpstreamKind,
     mail::{Failure, Item},
@@ -23,6 +23,9 @@ pub(crate) struct Subscribe {
     pub(crate) selector: Option<Arc<Selector>>,
     pub(crate) receipt: Option<Box<str>>,
 }
+
+/// Subscriptions of a client's own connection, those among them that its broker makes by itself.
+pub(crate) const MOST_NAMES: usize = 1024;
 
 impl State {
     /// What the broker knows a subscription by.
@@ -56,6 +59,7 @@ impl State {
             selector,
             is_implied: false,
             losses: 0,
+            pause: Pause::No,
         };
         let number = self.add(Some(member), subscription, receipt)?;
         if let Some(own) = self.members.get_mut(&member) {
@@ -65,14 +69,18 @@ impl State {
     }
 
     /// What comes for `name`, which the broker subscribes this connection to by itself, goes to the
-    /// client's subscription `id`. `again`: instead of another that was said before.
-    pub(crate) fn imply(&mut self, member: u64, name: &str, id: &str, again: bool) -> u64 {
+    /// client's subscription `id`. `again`: instead of another that was said before. `None`: there are too
+    /// many.
+    pub(crate) fn imply(&mut self, member: u64, name: &str, id: &str, again: bool) -> Option<u64> {
         if let Some(number) = self.names.get(name).copied() {
             if again && let Some(found) = self.subscriptions.get_mut(&number) {
                 let id = Some(id.into());
                 found.target = Target::Member { member, id };
             }
-            return number;
+            return Some(number);
+        }
+        if self.names.len() >= MOST_NAMES {
+            return None;
         }
         let number = self.number();
         let subscription = Subscription {
@@ -86,10 +94,11 @@ impl State {
             selector: None,
             is_implied: true,
             losses: 0,
+            pause: Pause::No,
         };
         self.names.insert(name.into(), number);
         self.subscriptions.insert(number, subscription);
-        number
+        Some(number)
     }
 
     /// Makes a subscription that clients share.
@@ -116,6 +125,7 @@ impl State {
             selector: None,
             is_implied: false,
             losses: 0,
+            pause: Pause::No,
         };
         match self.add(None, subscription, None) {
             Ok(number) => number,
