@@ -137,7 +137,8 @@ mod tests {
         near.doze().expect("it dozes");
         let mut bytes = [0; 5];
         let (read, wrote) = tokio::join!(near.read_exact(&mut bytes), far.write_all(b"hello"));
-        (read.expect("read"), wrote.expect("written"));
+        read.expect("read");
+        wrote.expect("written");
         assert_eq!(&bytes, b"hello");
         near.doze().expect("it dozes again");
         near.write_all(b"there").await.expect("written");
