@@ -24,8 +24,9 @@ const HELP: &str = "cargo xtask TASK
   check [--install]    formatting, lints, documentation, licences
   interop [--check]    what works with other brokers: docs/interop.md, which tells the variables that
                        choose the brokers; --check writes nothing
-  bench [clients|gateway]  the codec beside its peers; the client, against one broker; the gateway
-                       beside its broker
+  bench [clients|gateway [crowd|lost]]
+                       the codec beside its peers; the client, against one broker; the gateway beside
+                       its broker, or only with many clients, or only after a loss
   fuzz [SECONDS]       each fuzz target for that long (60), needs nightly Rust and cargo-fuzz
 ";
 
@@ -49,7 +50,9 @@ fn main() -> ExitCode {
         }
         "run" => serve(rest),
         "bench" if rest == ["clients"] => bench("stompbox-bench-clients"),
-        "bench" if rest == ["gateway"] => bench_gateway::all(),
+        "bench" if rest.first().is_some_and(|it| it == "gateway") => {
+            bench_gateway::measure(&rest[1..])
+        }
         // For itself: what the gateway is beside a program that only copies.
         "bench" if rest.first().is_some_and(|it| it == "floor") => bench_gateway::floor(&rest[1..]),
         "interop" if rest == ["--check"] => interop::all(interop::Mode::Check),

@@ -33,6 +33,7 @@ const SETTLED: Duration = Duration::from_secs(43);
 const END: Duration = Duration::from_secs(53);
 
 pub(super) fn measure(rabbit: &Rabbit, options: &[String]) -> Result<(), Failure> {
+    let others = rabbit.connections()?;
     let (server, admin) = gateway(options)?;
     let process = server.id();
     let before = resident(process)?;
@@ -51,7 +52,7 @@ pub(super) fn measure(rabbit: &Rabbit, options: &[String]) -> Result<(), Failure
     let all = (TOPICS * CLIENTS_OF_EACH) as u64;
     wait_for(&admin, all, START)?;
     let idle = resident(process)?;
-    let connections = rabbit.connections()?;
+    let connections = rabbit.connections()? - others;
     thread::sleep(SETTLED.saturating_sub(begun.elapsed()));
     let sample = || {
         Ok::<_, Failure>((

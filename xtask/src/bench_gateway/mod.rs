@@ -34,8 +34,13 @@ struct Place {
     process: Option<u32>,
 }
 
-/// Starts all, and measures.
-pub(crate) fn all() -> Result<(), Failure> {
+/// Starts all, and measures everything, or only the part that is named.
+pub(crate) fn measure(part: &[String]) -> Result<(), Failure> {
+    let part: Vec<&str> = part.iter().map(String::as_str).collect();
+    if !matches!(part[..], [] | ["crowd" | "lost"]) {
+        let part = part.join(" ");
+        return Err(format!("bench gateway has no part {part:?}, only crowd and lost").into());
+    }
     run(cargo().args(["build", "--release", "--package", "stompbox-cli"]))?;
     if !Rabbit::is_installed() {
         return Err("it takes Debian's package rabbitmq-server".into());
@@ -56,6 +61,11 @@ pub(crate) fn all() -> Result<(), Failure> {
         .map(str::to_owned)
         .collect::<Vec<_>>()
     };
+    match part[..] {
+        ["crowd"] => return crowd::measure(&rabbit, &options("pooled")),
+        ["lost"] => return lost::measure(&mut rabbit, &options("pooled")),
+        _ => {}
+    }
     let floor = floor::Floor::start(rabbit.port())?;
     let passthrough = Server::start_release("gateway", &options("passthrough"))?;
     let pooled = Server::start_release("gateway", &options("pooled"))?;
