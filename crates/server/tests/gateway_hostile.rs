@@ -56,6 +56,44 @@ async fn what_is_a_brokers_to_write_is_not_taken_from_clients() {
     }
 }
 
+/// To some brokers the last entry of a header counts; the rules have seen the first.
+#[tokio::test]
+async fn of_a_repeated_header_only_the_first_goes_on() {
+    for mode in BOTH {
+        let mock = Broker::start().await;
+        let gateway = with(config(mode, &[mock.address])).await;
+        let mut client = gateway.raw().await;
+        client
+            .send(
+                "CONNECT\naccept-version:1.2\nhost:x\n\n\0SEND\ndestination:/queue/a\ndestination:/queue/b\n\
+                 persistent:true\npersistent:false\n\nbody\0",
+            )
+            .await;
+        let mut wire = mock.accept(V1_2).await;
+        let frame = sent(&mut wire).await;
+        for (line, count) in [
+            ("\ndestination:", 1),
+            ("\ndestination:/queue/a\n", 1),
+            ("\npersistent:true\n", 1),
+            ("\npersistent:", 1),
+        ] {
+            assert_eq!(frame.matches(line).count(), count, "{line:?} in {frame:?}");
+        }
+        client
+            .send("SUBSCRIBE\nid:1\ndestination:/queue/a\ndestination:/queue/b\nid:2\n\n\0")
+            .await;
+        let frame = wire.expect("SUBSCRIBE").await;
+        for (line, count) in [
+            ("\ndestination:/queue/a\n", 1),
+            ("\ndestination:", 1),
+            ("\nid:", 1),
+        ] {
+            assert_eq!(frame.matches(line).count(), count, "{line:?} in {frame:?}");
+        }
+        gateway.stop().await;
+    }
+}
+
 /// Before 1.2 an `ack` header is a producer's.
 #[tokio::test]
 async fn a_producers_ack_header_acknowledges_nothing() {

@@ -595,7 +595,22 @@ fn write<'h>(
             text: name.into(),
         });
     }
-    encode(out, dialect, verb, headers, body, length)
+    encode(out, dialect, verb, first_of_each(headers), body, length)
+}
+
+/// Headers without those that are there already: the first entry counts (1.2, "Repeated Header
+/// Entries"), and to some brokers the last one would.
+fn first_of_each<'h>(
+    headers: impl Iterator<Item = (&'h str, &'h str)> + Clone,
+) -> impl Iterator<Item = (&'h str, &'h str)> + Clone {
+    let all = headers.clone();
+    let is_first = move |(at, (name, _)): &(usize, (&str, &str))| {
+        !all.clone().take(*at).any(|(earlier, _)| earlier == *name)
+    };
+    headers
+        .enumerate()
+        .filter(is_first)
+        .map(|(_, header)| header)
 }
 
 /// A header, for as long as others beside it live.
