@@ -596,6 +596,7 @@ function suite(Stomp, isRoot) {
     it("counts UTF-8", () => {
       assert.equal(Stomp.Frame.sizeOfUTF8(undefined), 0);
       assert.equal(Stomp.Frame.sizeOfUTF8("a€"), 4);
+      assert.equal(Stomp.Frame.sizeOfUTF8(0.25), 4);
     });
   });
 

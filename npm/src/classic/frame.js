@@ -39,7 +39,7 @@ export class Frame {
 
   /** The number of bytes that a text is in UTF-8. */
   static sizeOfUTF8(text) {
-    return text ? utf8Length(text) : 0;
+    return utf8Length(`${text || ""}`);
   }
 
   /** The text of a frame, with its NUL. */

@@ -83,7 +83,7 @@ export class FrameImpl {
 
   /** A text's bytes in UTF-8. */
   static sizeOfUTF8(text) {
-    return utf8Length(text || "");
+    return utf8Length(`${text || ""}`);
   }
 
   static hdrValueEscape(text) {
