@@ -166,12 +166,7 @@ async fn an_aborted_transaction_owes_no_receipts() {
     for mode in BOTH {
         let mock = Broker::start().await;
         let gateway = with(config(mode, &[mock.address])).await;
-        let mut client = gateway.raw().await;
-        client
-            .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
-            .await;
-        let mut wire = mock.accept(V1_2).await;
-        client.frame().await;
+        let (mut client, mut wire) = mock.client(&gateway).await;
         let receipt = "r".repeat(4000);
         // More than a client may wait for.
         for round in 0..600 {
@@ -219,12 +214,7 @@ async fn destinations_for_replies_are_bounded() {
     let mut passing = config(GatewayMode::Passthrough, &[mock.address]);
     passing.kind = UpstreamKind::Rabbitmq;
     let gateway = with(passing).await;
-    let mut client = gateway.raw().await;
-    client
-        .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
-        .await;
-    let mut wire = mock.accept(V1_2).await;
-    client.frame().await;
+    let (mut client, mut wire) = mock.client(&gateway).await;
     for number in 0..=1024 {
         client
             .send(&format!(

@@ -294,12 +294,7 @@ async fn a_disconnect_is_answered_in_any_case() {
         let mut impatient = config(mode, &[mock.address]);
         impatient.hold_timeout = Duration::from_millis(300);
         let gateway = with(impatient).await;
-        let mut client = gateway.raw().await;
-        client
-            .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
-            .await;
-        let mut broker = mock.accept(V1_2).await;
-        client.frame().await;
+        let (mut client, mut broker) = mock.client(&gateway).await;
         client
             .send("SEND\ndestination:/queue/a\n\nx\0DISCONNECT\nreceipt:z\n\n\0")
             .await;
@@ -349,12 +344,7 @@ async fn what_was_sent_is_answered_before_the_gateway_stops() {
     for mode in BOTH {
         let mock = Broker::start().await;
         let gateway = with(config(mode, &[mock.address])).await;
-        let mut client = gateway.raw().await;
-        client
-            .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
-            .await;
-        let mut broker = mock.accept(V1_2).await;
-        client.frame().await;
+        let (mut client, mut broker) = mock.client(&gateway).await;
         let mut asked = Vec::new();
         for number in 0..3 {
             client
@@ -420,12 +410,7 @@ async fn acknowledgements_find_their_message_by_its_id_alone() {
 async fn a_broker_without_selectors_is_chosen_for() {
     let mock = Broker::start().await;
     let gateway = with(config(GatewayMode::Passthrough, &[mock.address])).await;
-    let mut client = gateway.raw().await;
-    client
-        .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
-        .await;
-    let mut broker = mock.accept(V1_2).await;
-    client.frame().await;
+    let (mut client, mut broker) = mock.client(&gateway).await;
     for (at, ack) in ["auto", "client", "client-individual"].iter().enumerate() {
         client
             .send(&format!(

@@ -8,7 +8,7 @@ mod gateway;
 
 use std::{net::SocketAddr, time::Duration};
 
-use broker::{Broker, V1_2};
+use broker::Broker;
 use common::{LIMIT, TestServer, header};
 use gateway::{BOTH, config, with};
 use stompbox_server::{Config, GatewayMode, OnLoss};
@@ -133,12 +133,7 @@ async fn receipts_that_can_not_come_any_more_are_told() {
     for mode in BOTH {
         let mock = Broker::start().await;
         let gateway = with(config(mode, &[mock.address])).await;
-        let mut waiting = gateway.raw().await;
-        waiting
-            .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
-            .await;
-        let mut broker = mock.accept(V1_2).await;
-        waiting.frame().await;
+        let (mut waiting, mut broker) = mock.client(&gateway).await;
         waiting
             .send("SEND\ndestination:/queue/a\nreceipt:mine\n\nx\0")
             .await;

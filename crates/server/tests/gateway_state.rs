@@ -236,12 +236,7 @@ async fn by_policy_a_topics_users_are_told_on_every_connection() {
 async fn a_refused_subscription_is_told_with_its_receipt() {
     let broker = Broker::start().await;
     let gateway = with(config(GatewayMode::Passthrough, &[broker.address])).await;
-    let mut client = gateway.raw().await;
-    client
-        .send("CONNECT\naccept-version:1.2\nhost:x\n\n\0")
-        .await;
-    let mut wire = broker.accept(V1_2).await;
-    client.frame().await;
+    let (mut client, mut wire) = broker.client(&gateway).await;
     client.send(SUBSCRIBE).await;
     let subscribe = wire.expect("SUBSCRIBE").await;
     let receipt = header(&subscribe, "receipt").unwrap();
@@ -305,7 +300,7 @@ async fn what_a_transaction_acknowledges_waits_where_the_broker_would_take_it_at
         let mut config = config(mode, &[broker.address]);
         config.kind = UpstreamKind::Artemis;
         let gateway = with(config).await;
-        let (mut client, mut wire) = tokio::join!(gateway.client("1.2"), broker.accept(V1_2));
+        let (mut client, mut wire) = broker.client(&gateway).await;
         client
             .send("SUBSCRIBE\nid:1\ndestination:/queue/a\nack:client\n\n\0")
             .await;

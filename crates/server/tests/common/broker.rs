@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::common::{LIMIT, header};
+use crate::common::{LIMIT, Raw, TestServer, header};
 
 /// What a broker of STOMP 1.2 says first.
 pub(crate) const V1_2: &str = "CONNECTED\nversion:1.2\n\n";
@@ -44,6 +44,11 @@ impl Broker {
         assert!(connect.contains("accept-version"), "{connect}");
         wire.say(connected).await;
         wire
+    }
+
+    /// A client of a gateway's that is connected, and the gateway's next connection, which is let in.
+    pub(crate) async fn client(&self, gateway: &TestServer) -> (Raw, Wire) {
+        tokio::join!(gateway.client("1.2"), self.accept(V1_2))
     }
 }
 
