@@ -97,8 +97,7 @@ async fn respond(
     came: Came,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let whole_path = request.uri().path().to_owned();
-    let place = Place::of(&whole_path, shared.config.sockjs.as_deref());
+    let place = Place::of(request.uri().path(), shared.config.sockjs.as_deref());
     if is_upgrade(request.headers()) {
         return upgrade(shared, permit, came, request, place);
     }
@@ -144,7 +143,7 @@ fn upgrade(
     permit: Arc<OwnedSemaphorePermit>,
     came: Came,
     mut request: Request<Incoming>,
-    place: Option<Place<'_>>,
+    place: Option<Place>,
 ) -> Response<Body> {
     let is_socket = matches!(place, Some(Place::Raw | Place::Socket));
     if !is_socket && !WEBSOCKET_PATHS.contains(&request.uri().path()) {

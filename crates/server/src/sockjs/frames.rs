@@ -10,6 +10,8 @@ use memchr::memmem;
 use tokio::io::{AsyncRead, ReadBuf};
 use websocket_sans_io::{FrameInfo, Opcode, WebsocketFrameEncoder};
 
+use super::strings::Broken;
+
 /// A session begins.
 pub(super) const OPEN: &str = "o";
 
@@ -42,17 +44,33 @@ fn push_json(out: &mut String, text: &str) {
     out.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
 
-/// Appends a WebSocket frame, as a client writes it, whose mask leaves all as it is.
-pub(super) fn put_masked(out: &mut Vec<u8>, text: &[u8]) {
+/// Moves the whole characters of `text` into a WebSocket frame, as a client writes it, whose mask
+/// leaves all as it is; empty: there are none. A character that has only begun stays.
+pub(super) fn take_masked(text: &mut Vec<u8>) -> Result<Vec<u8>, Broken> {
+    let whole = whole(text)?;
+    if whole == 0 {
+        return Ok(Vec::new());
+    }
     let header = WebsocketFrameEncoder::new().start_frame(&FrameInfo {
         opcode: Opcode::Text,
-        payload_length: text.len() as u64,
+        payload_length: whole as u64,
         mask: Some([0; 4]),
         fin: true,
         reserved: 0,
     });
-    out.extend_from_slice(&header);
-    out.extend_from_slice(text);
+    let mut frame = Vec::with_capacity(header.len() + whole);
+    frame.extend_from_slice(&header);
+    frame.extend(text.drain(..whole));
+    Ok(frame)
+}
+
+/// How many of the bytes are whole characters.
+pub(super) fn whole(bytes: &[u8]) -> Result<usize, Broken> {
+    match std::str::from_utf8(bytes) {
+        Ok(_) => Ok(bytes.len()),
+        Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
+        Err(_) => Err(Broken),
+    }
 }
 
 /// What the server has for its client.

@@ -18,13 +18,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use password_hash::rand_core::{OsRng, RngCore as _};
 use serde_json::json;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::OwnedSemaphorePermit,
-    time,
-};
+use tokio::{sync::OwnedSemaphorePermit, time};
 
-pub(crate) use session::Sessions;
+pub(crate) use self::{session::Sessions, socket::serve};
 
 use self::{
     receive::{Kind, Receive},
@@ -35,7 +31,7 @@ use crate::{
     connection::Shared,
     http::{Body, Came, full, text},
     origin,
-    peer::{Transport, Via},
+    peer::Transport,
 };
 
 /// Bytes of a request that are held until all of it is known to be JSON. What is longer is taken as it
@@ -43,21 +39,21 @@ use crate::{
 const HELD: usize = 64 << 10;
 
 /// What a path below the prefix asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Place<'a> {
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
     Greeting,
     Info,
     /// The bare WebSocket, without SockJS's frames.
     Raw,
     /// A WebSocket with them.
     Socket,
-    Receive(&'a str, Kind),
-    Send(&'a str),
+    Receive(Box<str>, Kind),
+    Send(Box<str>),
 }
 
-impl<'a> Place<'a> {
+impl Place {
     /// What is there; none: not ours.
-    pub(crate) fn of(path: &'a str, prefix: Option<&str>) -> Option<Self> {
+    pub(crate) fn of(path: &str, prefix: Option<&str>) -> Option<Self> {
         let rest = path.strip_prefix(prefix?)?;
         if rest.is_empty() || rest == "/" {
             return Some(Self::Greeting);
@@ -71,10 +67,10 @@ impl<'a> Place<'a> {
             {
                 match transport {
                     "websocket" => Some(Self::Socket),
-                    "xhr" => Some(Self::Receive(session, Kind::Polling)),
-                    "xhr_streaming" => Some(Self::Receive(session, Kind::Streaming)),
-                    "eventsource" => Some(Self::Receive(session, Kind::EventSource)),
-                    "xhr_send" => Some(Self::Send(session)),
+                    "xhr" => Some(Self::Receive(session.into(), Kind::Polling)),
+                    "xhr_streaming" => Some(Self::Receive(session.into(), Kind::Streaming)),
+                    "eventsource" => Some(Self::Receive(session.into(), Kind::EventSource)),
+                    "xhr_send" => Some(Self::Send(session.into())),
                     _ => None,
                 }
             }
@@ -82,7 +78,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    fn method(self) -> Method {
+    fn method(&self) -> Method {
         match self {
             Self::Receive(_, Kind::Polling | Kind::Streaming) | Self::Send(_) => Method::POST,
             _ => Method::GET,
@@ -100,7 +96,7 @@ pub(crate) async fn respond(
     shared: &Arc<Shared>,
     permit: &Arc<OwnedSemaphorePermit>,
     came: Came,
-    place: Place<'_>,
+    place: Place,
     request: Request<Incoming>,
 ) -> Response<Body> {
     if !origin::is_allowed(
@@ -121,8 +117,8 @@ pub(crate) async fn respond(
                 StatusCode::BAD_REQUEST,
                 "Can \"Upgrade\" only to \"WebSocket\".",
             ),
-            Place::Receive(id, kind) => receive(shared, permit, came, &headers, id, kind),
-            Place::Send(id) => match shared.sockjs.get(id) {
+            Place::Receive(id, kind) => receive(shared, permit, came, &headers, &id, kind),
+            Place::Send(id) => match shared.sockjs.get(&id) {
                 Some(session) => {
                     send(&session, request.into_body(), shared.config.write_timeout).await
                 }
@@ -132,15 +128,6 @@ pub(crate) async fn respond(
     };
     share(&headers, response.headers_mut());
     response
-}
-
-/// Serves a client on a WebSocket with SockJS's frames.
-pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
-    shared: Arc<Shared>,
-    stream: S,
-    via: Via,
-) {
-    socket::serve(shared, stream, via).await;
 }
 
 fn info() -> Response<Body> {
@@ -166,11 +153,8 @@ fn preflight(headers: &HeaderMap, method: &Method) -> Response<Body> {
     const YEAR: &str = "31536000";
     let mut response = Response::new(full(Bytes::new()));
     *response.status_mut() = StatusCode::NO_CONTENT;
-    let methods = match *method {
-        Method::POST => "OPTIONS, POST",
-        _ => "OPTIONS, GET",
-    };
-    put(&mut response, header::ACCESS_CONTROL_ALLOW_METHODS, methods);
+    let name = header::ACCESS_CONTROL_ALLOW_METHODS;
+    put(&mut response, name, with_options(method));
     put(&mut response, header::ACCESS_CONTROL_MAX_AGE, YEAR);
     put(
         &mut response,
@@ -189,12 +173,16 @@ fn not_allowed(method: &Method) -> Response<Body> {
         StatusCode::METHOD_NOT_ALLOWED,
         &format!("Here {method} works, and OPTIONS.\n"),
     );
-    let allow = match *method {
+    put(&mut response, header::ALLOW, with_options(method));
+    response
+}
+
+/// What may be asked where that method works.
+fn with_options(method: &Method) -> &'static str {
+    match *method {
         Method::POST => "OPTIONS, POST",
         _ => "OPTIONS, GET",
-    };
-    put(&mut response, header::ALLOW, allow);
-    response
+    }
 }
 
 fn receive(
@@ -276,7 +264,7 @@ async fn take(sender: &mut Sender<'_>, mut body: Incoming, limit: Duration) -> R
     if is_empty {
         return Err(Unsent::Empty);
     }
-    let whole = session::whole(&out).map_err(broken(begun))?;
+    let whole = frames::whole(&out).map_err(broken(begun))?;
     if !strings.is_whole() || whole < out.len() {
         return Err(Unsent::Broken { begun });
     }
@@ -316,8 +304,11 @@ mod tests {
         assert_eq!(place("/echo/info"), Some(Place::Info));
         assert_eq!(place("/echo/websocket"), Some(Place::Raw));
         assert_eq!(place("/echo/000/abc/websocket"), Some(Place::Socket));
-        assert_eq!(place("/echo/000/abc/xhr_send"), Some(Place::Send("abc")));
-        let polling = Place::Receive("abc", Kind::Polling);
+        assert_eq!(
+            place("/echo/000/abc/xhr_send"),
+            Some(Place::Send("abc".into()))
+        );
+        let polling = Place::Receive("abc".into(), Kind::Polling);
         assert_eq!(place("/echo/000/abc/xhr"), Some(polling));
         for other in [
             "/",

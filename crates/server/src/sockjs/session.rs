@@ -220,7 +220,6 @@ impl Session {
         Sender {
             session: self,
             writer: self.sending.lock().await,
-            frame: Vec::new(),
         }
     }
 }
@@ -229,7 +228,6 @@ impl Session {
 pub(super) struct Sender<'a> {
     session: &'a Session,
     writer: tokio::sync::MutexGuard<'a, Option<WriteHalf<DuplexStream>>>,
-    frame: Vec<u8>,
 }
 
 /// Why a request's messages don't get there.
@@ -250,17 +248,12 @@ impl Sender<'_> {
         let Some(writer) = self.writer.as_mut().filter(|_| !self.session.is_over()) else {
             return Err(Unsent::Over);
         };
-        let whole = whole(bytes).map_err(|Broken| Unsent::Broken { begun: true })?;
-        if whole > 0 {
-            self.frame.clear();
-            frames::put_masked(&mut self.frame, &bytes[..whole]);
-            bytes.drain(..whole);
-            tokio::select! {
-                written = writer.write_all(&self.frame) => written.map_err(|_| Unsent::Over)?,
-                () = over => return Err(Unsent::Over),
-            }
+        let frame = frames::take_masked(bytes);
+        let frame = frame.map_err(|Broken| Unsent::Broken { begun: true })?;
+        tokio::select! {
+            written = writer.write_all(&frame) => written.map_err(|_| Unsent::Over),
+            () = over => Err(Unsent::Over),
         }
-        Ok(())
     }
 }
 
@@ -269,14 +262,5 @@ impl Drop for Sender<'_> {
         if self.session.is_over() {
             *self.writer = None;
         }
-    }
-}
-
-/// How many of the bytes are whole characters.
-pub(super) fn whole(bytes: &[u8]) -> Result<usize, Broken> {
-    match std::str::from_utf8(bytes) {
-        Ok(_) => Ok(bytes.len()),
-        Err(error) if error.error_len().is_none() => Ok(error.valid_up_to()),
-        Err(_) => Err(Broken),
     }
 }

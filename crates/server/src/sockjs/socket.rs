@@ -20,7 +20,7 @@ use tracing::debug;
 use super::{
     frames::{self, Messages, Next},
     receive::HEART_BEAT,
-    session::{PIPE, whole},
+    session::PIPE,
     strings::Strings,
 };
 use crate::{
@@ -46,8 +46,8 @@ impl End {
     }
 }
 
-/// Serves a client on a WebSocket that is open.
-pub(super) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
+/// Serves a client on a WebSocket with SockJS's frames.
+pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send>(
     shared: Arc<Shared>,
     stream: S,
     via: Via,
@@ -104,7 +104,7 @@ async fn incoming(
     let mut socket = WebSocket::of_any_length();
     let mut strings = Strings::default();
     let mut room = vec![0; 8192];
-    let (mut text, mut frame) = (Vec::new(), Vec::new());
+    let mut text = Vec::new();
     loop {
         let count = reader.read(&mut room).await?;
         if count == 0 {
@@ -135,21 +135,16 @@ async fn incoming(
             // While one still waits to go out, others need no answer (RFC 6455, section 5.5.3).
             let _ = pongs.try_send(pong);
         }
-        let Ok(whole) = whole(&text) else {
+        let Ok(frame) = frames::take_masked(&mut text) else {
             return Ok(End::by(CloseCode::InvalidText, "text is not UTF-8"));
         };
-        if whole > 0 {
-            frame.clear();
-            frames::put_masked(&mut frame, &text[..whole]);
-            text.drain(..whole);
-            to.write_all(&frame).await?;
-        }
+        to.write_all(&frame).await?;
         if let Some(end) = end {
             return Ok(end);
         }
         if text.is_empty() {
             // An idle client holds little.
-            (text, frame) = (Vec::new(), Vec::new());
+            text = Vec::new();
         }
     }
 }
