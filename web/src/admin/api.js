@@ -9,7 +9,7 @@ export class Refused extends Error {
   }
 }
 
-async function ask(method, path, query = {}, body) {
+async function ask(method, path, query = {}, body = undefined) {
   const given = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
   const search = new URLSearchParams(given);
   const headers = method === "GET" ? {} : { "x-stompbox-request": "1" };
@@ -30,12 +30,9 @@ export const get = (path, query) => json("GET", path, query);
 export const post = (path, body) => json("POST", path, {}, body);
 export const remove = (path, query) => json("DELETE", path, query);
 
-/** Calls back with each event until the signal; fails when the server ends it. */
-export async function follow(callback, signal) {
-  const response = await fetch("/api/v1/events", { signal });
-  if (!response.ok) {
-    throw new Refused(response.status, await response.json().catch(() => ({})));
-  }
+/** Calls back with each event; fails when the server ends it. */
+export async function follow(callback) {
+  const response = await ask("GET", "events");
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {

@@ -2,7 +2,7 @@
 
 import { get, remove } from "./api.js";
 import { button, bytes, confirm, count, dialog, duration, el, facts, many, rate, table, told } from "./dom.js";
-import { pager } from "./pager.js";
+import { listing } from "./pager.js";
 
 export function connections(role) {
   /** Counters of the last look, by connection. */
@@ -33,7 +33,6 @@ export function connections(role) {
     ],
     (it) => it.id,
   );
-  const pages = pager((after) => get("connections", { filter: filter.value, limit: 200, after }));
   const show = async (id) => {
     const it = await get(`connections/${encodeURIComponent(id)}`);
     const subscriptions = table(
@@ -70,19 +69,18 @@ export function connections(role) {
         ),
     );
   };
-  const refresh = async () => {
-    const items = await pages.items();
-    if (!items) return;
+  const draw = (items) => {
     seconds = Math.max((performance.now() - last) / 1000, 0.1);
     last = performance.now();
     const slow = items.filter((it) => it.queued.bytes > 0).sort((a, b) => b.queued.bytes - a.queued.bytes);
     rows.show(onlySlow.checked ? slow : items, "Nobody is here.");
     before = new Map(items.map((it) => [it.id, it]));
   };
-  filter.oninput = () => {
-    pages.reset();
-    told(refresh)();
-  };
+  const { refresh, restart, more } = listing(
+    (after) => get("connections", { filter: filter.value, limit: 200, after }),
+    draw,
+  );
+  filter.oninput = restart;
   onlySlow.onchange = told(refresh);
   const element = el(
     "div",
@@ -94,7 +92,7 @@ export function connections(role) {
       el("label", {}, onlySlow, " only those for whom messages wait, most first"),
     ),
     rows.element,
-    pages.more(refresh),
+    more,
   );
   return { element, refresh };
 }

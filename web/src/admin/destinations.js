@@ -1,8 +1,8 @@
 // Queues, topics and streams, and what is in them.
 
 import { get, post, remove } from "./api.js";
-import { button, bytes, confirm, count, dialog, duration, el, facts, many, rate, table, time, told } from "./dom.js";
-import { pager } from "./pager.js";
+import { ask, button, bytes, confirm, count, dialog, duration, el, facts, many, rate, table, time } from "./dom.js";
+import { listing } from "./pager.js";
 
 const option = (value, text) => el("option", { value }, text);
 
@@ -19,27 +19,20 @@ const COLUMNS = [
   ["Bytes", (it) => bytes(it.bytes), true],
 ];
 
+/** A table of destinations. */
+const rowsOf = (caption, role) =>
+  table(caption, [["Name", (it) => button(it.name, () => show(it.name, role), "link")], ...COLUMNS], (it) => it.name);
+
 export function destinations(role) {
   const pattern = el("input", { type: "search", placeholder: "part of a name, or /queue/orders.**" });
   const kind = el("select", {}, option("", "all"), ["queue", "topic", "stream", "dead-letter"].map((it) => option(it, it)));
   const sort = el("select", {}, option("name", "name"), option("depth", "depth"), option("rate", "rate"));
-  const rows = table(
-    "Destinations",
-    [["Name", (it) => button(it.name, () => show(it.name, role), "link")], ...COLUMNS],
-    (it) => it.name,
+  const rows = rowsOf("Destinations", role);
+  const { refresh, restart, more } = listing(
+    (after) => get("destinations", { pattern: pattern.value, kind: kind.value, sort: sort.value, limit: 200, after }),
+    (items) => rows.show(items, "There are none."),
   );
-  const pages = pager((after) =>
-    get("destinations", { pattern: pattern.value, kind: kind.value, sort: sort.value, limit: 200, after }),
-  );
-  const refresh = async () => {
-    const items = await pages.items();
-    items && rows.show(items, "There are none.");
-  };
-  const anew = () => {
-    pages.reset();
-    told(refresh)();
-  };
-  pattern.oninput = kind.onchange = sort.onchange = anew;
+  pattern.oninput = kind.onchange = sort.onchange = restart;
   const element = el(
     "div",
     {},
@@ -52,24 +45,18 @@ export function destinations(role) {
       role !== "viewer" && button("Publish …", () => publish("")),
     ),
     rows.element,
-    pages.more(refresh),
+    more,
   );
   return { element, refresh, open: (name) => show(name, role) };
 }
 
 export function deadLetters(role) {
-  const rows = table(
-    "Queues of dead letters",
-    [["Name", (it) => button(it.name, () => show(it.name, role), "link")], ...COLUMNS],
-    (it) => it.name,
+  const rows = rowsOf("Queues of dead letters", role);
+  const { refresh, more } = listing(
+    (after) => get("destinations", { kind: "dead-letter", sort: "depth", limit: 200, after }),
+    (items) => rows.show(items, "There are no dead letters."),
   );
-  const pages = pager((after) => get("destinations", { kind: "dead-letter", sort: "depth", limit: 200, after }));
-  const refresh = async () => {
-    const items = await pages.items();
-    items && rows.show(items, "There are no dead letters.");
-  };
-  const element = el("div", {}, rows.element, pages.more(refresh));
-  return { element, refresh };
+  return { element: el("div", {}, rows.element, more), refresh };
 }
 
 /** One destination, its messages, and what can be done with them. */
@@ -166,50 +153,28 @@ function publish(name) {
   const destination = el("input", { value: name, required: true, placeholder: "/queue/orders" });
   const headers = el("textarea", { rows: 3, placeholder: "content-type:application/json" });
   const body = el("textarea", { rows: 6 });
-  const outcome = el("p", { role: "status" });
-  const form = el(
-    "form",
-    {},
-    el("label", {}, "Destination ", destination),
-    el("label", {}, "Headers ", headers),
-    el("label", {}, "Body ", body),
-    el("button", { type: "submit" }, "Publish"),
-    outcome,
-  );
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    try {
-      const sent = { destination: destination.value, headers: headersOf(headers.value), body: body.value };
-      const { message_id: id } = await post("publish", sent);
-      outcome.textContent = `Published as ${id}.`;
-    } catch (error) {
-      outcome.textContent = error.message;
-    }
-  };
-  dialog("Publish", form);
+  const fields = [
+    ["Destination ", destination],
+    ["Headers ", headers],
+    ["Body ", body],
+  ];
+  ask("Publish", fields, "Publish", async () => {
+    const sent = { destination: destination.value, headers: headersOf(headers.value), body: body.value };
+    const { message_id: id } = await post("publish", sent);
+    return `Published as ${id}.`;
+  });
 }
 
 function move(name) {
   const to = el("input", { required: true, placeholder: "/queue/audit" });
   const selector = el("input", { placeholder: "kind = 'test'" });
-  const outcome = el("p", { role: "status" });
-  const form = el(
-    "form",
-    {},
-    el("label", {}, "To ", to),
-    el("label", {}, "Only what a selector takes ", selector),
-    el("button", { type: "submit" }, "Move"),
-    outcome,
-  );
-  form.onsubmit = async (event) => {
-    event.preventDefault();
-    try {
-      const own = selector.value ? { selector: selector.value } : {};
-      const { moved } = await post("move", { destination: name, to: to.value, ...own });
-      outcome.textContent = `${moved} moved.`;
-    } catch (error) {
-      outcome.textContent = error.message;
-    }
-  };
-  dialog(`Move from ${name}`, form);
+  const fields = [
+    ["To ", to],
+    ["Only what a selector takes ", selector],
+  ];
+  ask(`Move from ${name}`, fields, "Move", async () => {
+    const own = selector.value ? { selector: selector.value } : {};
+    const { moved } = await post("move", { destination: name, to: to.value, ...own });
+    return `${moved} moved.`;
+  });
 }

@@ -126,6 +126,22 @@ export function confirm(title, text, verb, work) {
   return dialog(title, el("p", {}, text), go, outcome);
 }
 
+/** Asks for fields, `[label, input]` each, and says what came of it; it can be done again. */
+export function ask(title, fields, verb, work) {
+  const outcome = el("p", { role: "status" });
+  const labels = fields.map(([label, input]) => el("label", {}, label, input));
+  const form = el("form", {}, labels, el("button", { type: "submit" }, verb), outcome);
+  form.onsubmit = async (event) => {
+    event.preventDefault();
+    try {
+      outcome.textContent = await work();
+    } catch (error) {
+      outcome.textContent = error.message;
+    }
+  };
+  return dialog(title, form);
+}
+
 /** A number of things, as `1 message`. */
 export const many = (value, what) => `${count(value)} ${what}${value === 1 ? "" : "s"}`;
 

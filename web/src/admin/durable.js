@@ -2,7 +2,7 @@
 
 import { get, remove } from "./api.js";
 import { button, bytes, confirm, count, el, many, table, time } from "./dom.js";
-import { pager } from "./pager.js";
+import { listing } from "./pager.js";
 
 export function durable(role) {
   const rows = table(
@@ -32,10 +32,9 @@ export function durable(role) {
     ],
     (it) => it.key,
   );
-  const pages = pager((after) => get("durable-subscriptions", { limit: 200, after }));
-  const refresh = async () => {
-    const items = await pages.items();
-    items && rows.show(items, "There are none.");
-  };
-  return { element: el("div", {}, rows.element, pages.more(refresh)), refresh };
+  const { refresh, more } = listing(
+    (after) => get("durable-subscriptions", { limit: 200, after }),
+    (items) => rows.show(items, "There are none."),
+  );
+  return { element: el("div", {}, rows.element, more), refresh };
 }

@@ -2,38 +2,41 @@
 
 import { button, told } from "./dom.js";
 
-/** `ask(after)` gives `{items, next}`. */
-export function pager(ask) {
+/**
+ * `ask(after)` gives `{items, next}`; `show(items)` shows all items of the pages that are wanted.
+ * `refresh()` asks anew, `restart()` for the first page, and `more` is a button that wants one more.
+ */
+export function listing(ask, show) {
   let wanted = 1;
   let turn = 0;
-  const more = button("Show more", () => {}, "quiet small more");
-  more.hidden = true;
-  return {
-    /** All items of the pages that are wanted; none if it was asked again meanwhile. */
-    async items() {
-      const own = ++turn;
-      const items = [];
-      let after;
-      for (let page = 0; page < wanted; page++) {
-        const answer = await ask(after);
-        items.push(...answer.items);
-        after = answer.next ?? undefined;
-        if (after === undefined) break;
-      }
-      if (own !== turn) return undefined;
+  const refresh = async () => {
+    const own = ++turn;
+    const items = [];
+    let after;
+    for (let page = 0; page < wanted; page++) {
+      const answer = await ask(after);
+      items.push(...answer.items);
+      after = answer.next ?? undefined;
+      if (after === undefined) break;
+    }
+    // If it was asked again meanwhile, that answer counts.
+    if (own === turn) {
       more.hidden = after === undefined;
-      return items;
-    },
-    reset() {
-      wanted = 1;
-    },
-    /** A button that wants one more. */
-    more(refresh) {
-      more.onclick = () => {
-        wanted++;
-        return told(refresh)();
-      };
-      return more;
-    },
+      show(items);
+    }
   };
+  const more = button(
+    "Show more",
+    () => {
+      wanted++;
+      return refresh();
+    },
+    "quiet small more",
+  );
+  more.hidden = true;
+  const restart = told(() => {
+    wanted = 1;
+    return refresh();
+  });
+  return { refresh, restart, more };
 }
